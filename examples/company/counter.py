@@ -20,7 +20,7 @@ from examples.company.world import World
 
 TERMS_VERSION = "2023-01"
 STAMPS = ("legal_basis", "activity", "policy_version", "notice")
-PRODUCTS = {"io-connect": ("Desktop, one seat for a year", 24_000), "io-trial": ("Trial", 0)}
+PRODUCTS = {"io-connect": ("One seat, a year", 24_000), "io-trial": ("Trial", 0), "erased": ("", 0)}
 #: Forms of which the subscription is all that is stored, and forms with a table of their own.
 TOPICS = {"newsletter": "news", "partner-offers": "partner-offers"}
 TABLES = {"webinar": "registration", "testimonial": "testimonial"}

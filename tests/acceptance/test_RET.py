@@ -10,7 +10,7 @@ import pytest
 
 from kept.decide.asks import recognise
 from kept.duties.rights import entering
-from kept.terms.identifiers import parse
+from kept.terms.identifiers import Identifier, parse
 from tests.asking import Desk, desk, text
 
 OBJECTED = "objection:marketing"
@@ -56,6 +56,19 @@ def test_RET_7_delete_me_and_stop_mailing_are_told_apart(asked: Desk) -> None:
     then = asked.post(at, {"do": "code", "code": asked.inbox.code(dana)})
     assert OBJECTED in asked.held(f"email={dana}")
     assert "Something else" in asked.get(then.headers["Location"]).text
+    # Once it is clear, the code that she typed still says who asks; of somebody whom the staff
+    # names in her place it says nothing.
+    for named, known in (((), "identified"), ((Identifier("email", ana),), "received")):
+        person = dana if not named else "gil@example.org"
+        if named:
+            asked.proven("unclear", email=person, words="get rid of me")
+        (one,) = [
+            i for i in asked.controller.intakes.all(open_only=True)
+            if asked.controller.intakes.said(i).get("person") == person
+        ]  # fmt: skip
+        done = entering.classify(asked.controller, one.id, ["erasure"], named, actor, asked.now)
+        case = asked.controller.cases.get(dict(done.cases)["erasure"])
+        assert case.state == known
 
 
 def test_RET_7_a_doubtful_wish_is_asked_back(asked: Desk) -> None:

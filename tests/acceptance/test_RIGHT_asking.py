@@ -225,6 +225,18 @@ def test_RIGHT_17_limits_are_the_same_for_everybody(asked: Desk) -> None:
         assert len(asked.inbox.to(address)) == 3
 
 
+def test_RIGHT_17_how_much_is_taken_in_all_is_for_the_deployment_to_say(
+    tmp_path: Path, kept_url: str
+) -> None:
+    """A flood from many sources is bounded; what a busy day brings is not turned away with it."""
+    with desk(tmp_path / "few", kept_url, extra="[desk]\nrequests = 2\n") as one:
+        met = []
+        for n in range(3):
+            one.source = f"198.51.100.{n}"
+            met.append(one.send("access", email=f"p{n}@example.org").status_code)
+        assert met == [303, 303, 429]
+
+
 def test_RIGHT_17_sent_twice_is_one_request_and_changed_is_another(asked: Desk) -> None:
     once = "f" * 32
     first = asked.send("access", email=ANA, once=once)
@@ -305,7 +317,11 @@ def test_RIGHT_17_an_agent_and_the_person_both_confirm(asked: Desk) -> None:
         asked.post(at, {"do": "code", "code": asked.inbox.code(NOBODY)}).headers["Location"] == at
     )
     asked.post(at, {"do": "code", "code": asked.inbox.code(agent)})
-    assert "(confirmed)" in asked.get(at).text
+    confirmed = asked.get(at).text
+    assert "(confirmed)" in confirmed
+    # Whoever is done waits for the other: nothing of his has run out.
+    assert "The other one of you" in confirmed
+    assert 'role="alert"' not in confirmed
     assert asked.controller.cases.all() == before
     assert "a•••@" not in asked.get(hers).text
     then = asked.post(hers, {"do": "code", "code": asked.inbox.code(NOBODY)}).headers["Location"]

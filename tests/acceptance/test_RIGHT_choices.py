@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import zipfile
 
 from examples.company.life import Browser
@@ -153,6 +154,10 @@ def test_RIGHT_7_8_9_a_withdrawal_ends_what_rests_on_consent_and_nothing_else(
     case = ran.document["case"]
     said = world.kept("case", "show", case, json=False).out
     assert f"withdraw --case {case} --erase --yes" in said
+    # Until then nobody says of it that it was deleted, or that this was tried.
+    told = world.kept("rights", "withdraw", "--case", case, "--yes", json=False).out
+    (due,) = re.findall(r"^customers\.subscription .*", told, re.MULTILINE)
+    assert due.split()[1:] == ["delete", "1", "1", "planned"]
     done = world.kept("rights", "withdraw", "--case", case, "--erase", "--yes")
     assert (done.status, done.document["complete"]) == (0, True), done.said
     after = world.rows()

@@ -386,6 +386,23 @@ def test_RET_3_what_a_row_said_does_not_outlive_its_hold_where_the_row_stays_for
 
 
 @pytest.mark.parametrize("desk", ["sqlite"], indirect=True)
+def test_RET_3_a_row_that_is_emptied_when_its_hold_ends_is_known_again(desk: Desk) -> None:
+    """RET-3, RET-6: it stays for her invoices alone, and no purpose reads it until they go."""
+    with Controller.open(deployment.read(desk.world)) as controller:
+        actor = controller.actors.of("Pia", "privacy-officer", NOW)
+        hold = holds.place(
+            controller, ground="A dispute.", clause="RET-10", actor=actor, now=NOW,
+            person=[parse(EMAIL)], system="shop", dataset="customer",
+        )  # fmt: skip
+    assert _erase(desk).complete
+    _release(desk, hold)
+    assert _expire(desk).renewed == 1
+    with Controller.open(deployment.read(desk.world)) as controller:
+        found = {(one.system, one.dataset): one for one in controller.isolation()}
+    one = found["shop", "customer"]
+    assert (one.rows, one.gone, one.readable, one.shown) == (1, 0, 0, 0)
+
+
 def test_RIGHT_15_a_letter_made_again_says_what_went_since_and_when(desk: Desk) -> None:
     """RIGHT-15: what was sealed for a hold is gone with it; what a law keeps is still named."""
     hold = _hold(desk)

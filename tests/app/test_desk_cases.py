@@ -17,14 +17,12 @@ from tests.app.desk import Browser, Desk, opened
 
 from kept.app.desk import start, working
 from kept.app.surface import DESK
-from kept.duties.rights import Request, casework, erase, reported
+from kept.duties.rights import Request, casework, entering, erase, reported
 from kept.duties.rights.casework import can_carry_out
 from kept.duties.rights.delivery import code_for
-from kept.duties.rights.recipients import record
 from kept.duties.rights.request import follows, open_case
 from kept.errors import UsageError
 from kept.records.case_state import State
-from kept.stores.tasks import Answered, Outcome
 from kept.terms.identifiers import Identifier
 
 ANA = (Identifier("email", "ana@example.org"),)
@@ -123,9 +121,19 @@ def test_from_the_inbox_to_the_end_by_two_people(desk: Desk) -> None:
                  "1 recipient of her data has still to answer"):  # fmt: skip
         assert said in page
     (task,) = (t for t in desk.controller.tasks() if t.case == one)
-    record(desk.controller, task.id, Answered(Outcome.DONE, "Jo", desk.now, "a letter"), "operator")
+    told = {"task": task.id, "outcome": "done", "words": "Jo wrote on 3 June that it is gone"}
+    assert "What became of it" in page
+    assert "What became of it" not in vera.get(path).text
+    assert vera.post(f"{path}/task", **told).status_code == 403
+    for wrong in ({"words": " "}, {"outcome": "nothing-found"}, {"task": "another"}):
+        assert olga.post(f"{path}/task", **(told | wrong)).status_code == 400
+    assert olga.post(f"{path}/task", **told).headers["location"].endswith("?done=task")
+    assert olga.post(f"{path}/task", **told).status_code == 400, "pressed twice"
+    (entry,) = [e for e in desk.entries("word.given") if e["case"] == one]
+    assert "Jo" not in str(entry)
     page = words(olga.get(path).text)
     assert "How it ended" in page
+    assert "What became of it" not in page
     assert "waits for" not in page.casefold()
     assert "Waits for recipients" not in words(olga.get("/desk").text)
 
@@ -147,6 +155,35 @@ def test_whom_it_is_about_is_shown_on_asking_and_entered(desk: Desk) -> None:
     assert rita.get(path).status_code == 200
     assert rita.post(f"{path}/show").status_code == 403
     assert "Show who it is" not in rita.get(path).text
+
+
+def test_what_she_wrote_is_shown_with_her_case(desk: Desk) -> None:
+    """Whoever corrects something has to read what is wrong and what is right."""
+    olga = at(desk, "olga")
+    came = entering.Came("letter", desk.controller.day(desk.now), BEN, ("rectification",),
+                         "My name is <i>Benno</i>, not Ben.")  # fmt: skip
+    (asked,), _ = entering.add(
+        desk.controller, came, desk.controller.actors.of("ines", "intake", desk.now), desk.now
+    )
+    ((_, one),) = asked.cases
+    path = f"/desk/cases/{one}"
+    page = olga.get(path).text
+    assert f'href="/desk/requests/{asked.id}"' in page
+    assert "Benno" not in page
+    assert "My name is &lt;i&gt;Benno&lt;/i&gt;, not Ben." in olga.post(f"{path}/show").text
+    told = kept(desk.directory, "case", "show", one, json=False)
+    assert f"request show {asked.id} --show" in told.out
+    assert "Benno" not in told.out
+
+
+def test_until_when_she_has_to_hear_that_it_has_come_is_said(desk: Desk) -> None:
+    """California: ten working days (11 CCR 7021); the EEA has no such day."""
+    olga = at(desk, "olga")
+    for region, said in (("US-CA", True), ("EEA", False)):
+        request = Request((BEN,), "web", "operator", region=region)
+        one = open_case(desk.controller, "access", request, desk.now)[0]
+        page = words(olga.get(f"/desk/cases/{one.id}").text)
+        assert ("that it has come" in page) is said
 
 
 def test_support_sees_whom_a_case_is_about_only_until_it_is_over(desk: Desk) -> None:
@@ -487,7 +524,8 @@ def carried(desk: Desk, one: str, **given: object) -> str:
     return words(olga.get(path).text)
 
 
-def test_an_objection_stops_at_once_and_is_weighed(desk: Desk) -> None:
+@pytest.mark.parametrize(("outcome", "came"), [("refused", "not followed"), ("upheld", "followed")])
+def test_an_objection_stops_at_once_and_is_weighed(desk: Desk, outcome: str, came: str) -> None:
     one = case(desk, "objection", BEN, HOW)
     path, olga = f"/desk/cases/{one}", at(desk, "olga")
     assert olga.post(f"{path}/plan").status_code == 400, "no use is named"
@@ -496,9 +534,10 @@ def test_an_objection_stops_at_once_and_is_weighed(desk: Desk) -> None:
     assert "in force, to be weighed" in page.lower()
     assert olga.post(f"{path}/decide", step="weigh", outcome="maybe", words="x").status_code == 400
     assert olga.post(f"{path}/decide", step="weigh", outcome="upheld", words="").status_code == 400
-    done = olga.post(f"{path}/decide", step="weigh", outcome="upheld", words="hers weigh more")
+    done = olga.post(f"{path}/decide", step="weigh", outcome=outcome, words="as was weighed")
     assert done.status_code == 303, words(done.text)
     assert desk.controller.cases.get(one).state is State.CLOSED
+    assert f"Her objection is {came}; every system was asked." in words(olga.get(path).text)
 
 
 @pytest.mark.parametrize(

@@ -171,6 +171,25 @@ def test_what_no_server_took_can_be_sent_anew(world: World) -> None:
     assert "say that she is to get another" in kept(desk.directory, *given).said
 
 
+def test_a_letter_of_before_the_end_that_waits_tells_her_no_end(world: World) -> None:
+    """It says that her objection is weighed; the command says how she is told what came of it."""
+    desk, controller = world.desk, world.controller
+    one = world.proven("objection", "early@example.org")
+    rights.object_to(controller, rights.Request((), case=one), ["analytics"], desk.now)
+    mailing.mail_answer(
+        controller, one, controller.actors.of("olga", "privacy-officer", desk.now), desk.now
+    )
+    desk.later(hours=1)
+    rights.weigh(controller, one, "refused", "as was weighed", actor="Pia", role="privacy-officer",
+                 now=desk.now)  # fmt: skip
+    show = (desk.directory, "case", "show", one)
+    shown = kept(*show, json=False).out
+    assert re.search(f"still to be told: .*case answer {one}.* --mail", shown), shown
+    given = ("case", "answer", one, "--mail", "--now", desk.now.isoformat())
+    assert kept(desk.directory, *given).document["mailed"] is True
+    assert "a mail to her waits in the outbox" in kept(*show, json=False).out
+
+
 def test_a_link_that_waits_to_be_sent_is_one_however_often_it_is_asked_for(world: World) -> None:
     desk, olga = world.desk, at(world.desk, "olga")
     one = world.proven("access", "eva@example.org")

@@ -335,6 +335,30 @@ def test_wrong_words_are_told_which_are_right(kept: Kept, place: Path) -> None:
     assert "expected `upheld` or `refused`" in ran.err
 
 
+def test_a_case_says_what_came_of_an_objection(kept: Kept, place: Path) -> None:
+    made = []
+    for purposes, outcome, came in (
+        (["analytics"], "upheld", "followed"), (["analytics"], "refused", "not followed"),
+        (["analytics", "marketing"], "refused", "followed in part"),
+        (["service"], None, "not followed"),
+    ):  # fmt: skip
+        who = ("--identity", f"email={len(made)}@example.org")
+        asked = [word for one in purposes for word in ("--purpose", one)]
+        ran = kept("rights", "object", *who, *OVERRIDE, *asked, "--yes", "--dir", place)
+        assert ("in force" in ran.out.lower()) == (outcome is not None), ran.said
+        case = ran.out.split()[1].rstrip(":")
+        made.append((case, came))
+        if outcome:
+            ran = kept("rights", "weigh", "--case", case, "--outcome", outcome,
+                       "--grounds", "weighed", "--dir", place)  # fmt: skip
+            assert ran.status == 0, ran.said
+    listed = kept("case", "list", "--dir", place).out
+    for case, came in made:
+        shown = kept("case", "show", case, "--dir", place).out
+        assert f"objection, closed, {came}, 1 person" in shown
+        assert re.search(rf"{case} .*closed, {came} ", listed), listed
+
+
 def test_like_errors_end_alike(kept: Kept, place: Path, tmp_path: Path) -> None:
     full = tmp_path / "full"
     full.mkdir()

@@ -10,7 +10,7 @@ import pytest
 
 from kept.datamap.check import realised
 from kept.datamap.load import check, compare, load, read
-from kept.datamap.map import Dataset, Field, Link, OnErase, Owner, System
+from kept.datamap.map import Dataset, Field, Link, OnErase, Owner, Stays, System
 from kept.datamap.overwrite import assignment, standing, stuck, written
 from kept.errors import MapError
 from kept.model.change import Const, Template
@@ -341,6 +341,38 @@ def test_a_field_that_may_have_to_be_emptied_but_may_not_be_null_is_found() -> N
     shop = realised(music(), there)
     assert stuck(shop, shop.datasets["customer"])[0][0] == "not-null"
     assert not stuck(music(), music().datasets["customer"])
+
+
+def test_so_is_one_of_rows_that_are_to_be_sealed_away() -> None:
+    datasets = {n: d for n, d in music().datasets.items() if n != "invoice_line"}
+    invoice = datasets["invoice"]
+    fields = {**invoice.fields, "city": Field("city", category="contact.address", nullable=False)}
+
+    def found(stays: Stays) -> list[str]:
+        mapped = replace(invoice, fields=fields, stays=stays)
+        there = [d for d in real() if d.name in datasets and d.name != "invoice"]
+        system = replace(music(), datasets={**datasets, "invoice": mapped})
+        return [p.what for p in compare(system, [*there, mapped])]
+
+    (sealed,) = found(Stays.ISOLATED)
+    assert "`city` may not be null" in sealed
+    assert not found(Stays.IN_PLACE)
+
+
+def test_what_a_law_keeps_of_a_child_may_have_to_be_emptied_too() -> None:
+    """Nothing refers to a line of an invoice; of a child it is sealed away and emptied."""
+    there, shop = real(), music()
+    line = shop.datasets["invoice_line"]
+    assert line.retention is not None
+    fields = {**line.fields, "note": Field("note", category="free-text", nullable=False)}
+    shop = replace(shop, datasets={**shop.datasets, "invoice_line": replace(line, fields=fields)})
+    met = next(d for d in there if d.name == "invoice_line")
+    there[there.index(met)] = replace(
+        met, fields={**met.fields, "note": Field("note", nullable=False)}
+    )
+    assert compare(shop, there) == []
+    (found,) = compare(shop, there, {line.retention})
+    assert "`note` may not be null" in found.what
 
 
 def test_overwriting_leaves_only_numbers() -> None:

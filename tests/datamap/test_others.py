@@ -54,6 +54,28 @@ def _file(path: Path, others: str = "others: staff") -> dict[str, Path]:
     return {"shop": path / "shop.yml"}
 
 
+def test_what_leads_to_things_names_nobody(tmp_path: Path) -> None:
+    """A number of a track is no member of staff, whatever the link to it is called."""
+    things = """  line:
+    key: [id]
+    retention: messages
+    fields: {id: integer, bill: {type: integer, category: identifier.account}, track: integer}
+    links:
+      - {fields: [bill], to: bill, kind: owned-by}
+      - {fields: [track], to: track, kind: accessed-by}
+  track:
+    key: [id]
+    fields: {id: integer, album: integer}
+    links: [{fields: [album], to: album, kind: accessed-by}]
+  album: {key: [id], fields: {id: integer}}
+"""
+    file = tmp_path / "shop.yml"
+    for staff_, met in (("", ()), (", others: staff", (Rule(("track",), "staff", None),))):
+        said = things.replace("track: integer}", f"track: {{type: integer{staff_}}}}}")
+        file.write_text(MAP.replace("{OTHERS}", "{others: staff}") + said, "utf-8")
+        assert rules(load({"shop": file}), ("shop", "line")) == met
+
+
 def test_links_and_fields_say_who_else_is_there(tmp_path: Path) -> None:
     datamap = load(_file(tmp_path))
     customer, clerk = ("shop", "customer"), ("shop", "clerk")

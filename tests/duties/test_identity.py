@@ -14,7 +14,7 @@ import pytest
 
 from kept import deployment
 from kept.app.cli import main
-from kept.controller import Controller
+from kept.controller import Controller, alike
 from kept.controls.registry import Finding
 from kept.duties import holds, rights
 from kept.duties.rights import Request, identity
@@ -863,3 +863,31 @@ def test_a_machine_widens_only_where_it_is_proven_and_leads_to_nobody(
     ]  # fmt: skip
     assert desk.subjects.find([one]) == ()
     assert desk.identities.widen([[one]]) == ((one,),)
+
+
+@pytest.mark.parametrize(("others", "met"), [(5, 6), (11, 0)])
+def test_RIGHT_19_a_list_of_people_with_one_name_meets_each_row_once(
+    desk: Controller, world: Path, others: int, met: int
+) -> None:
+    """RIGHT-19: each is judged as if she were alone, and what many carry is nobody's name; but rows
+    of that name are read once for all, and not once for each: of `unknown` there are many.
+    """
+    for n in range(50, 52 + others):
+        mail = f"guest{n}@example.org"
+        row = "INSERT INTO customer VALUES (?, ?, 'Unknown Guest', NULL, '2026-01-01')"
+        sql(world, row, n, mail)
+    people = [[parse(f"email=guest{n}@example.org")] for n in (50, 51)]
+    own = desk.keys(desk.locate(people))
+    found = desk.alike(people, own).met
+    assert [sum(m.who == who and m.reason == "namesake" for m in found) for who in (0, 1)] == [
+        met, met
+    ]  # fmt: skip
+    selects = [s for place, s in asked(desk, people, own) if place == ("shop", "customer")]
+    named = [r for s in selects for r in s.routes if r.keys.fields == ("name",)]
+    assert len({number for route in named for number, _ in route.keys.rows}) == 1
+
+
+def asked(desk: Controller, people: Any, own: Any) -> list[Any]:
+    """What is asked to look for what is like these people."""
+    is_name = desk.bundle.vocabulary.is_name
+    return list(alike.asked(desk.datamap, desk._stores, is_name, people, own))

@@ -311,7 +311,7 @@ def test_a_restriction_names_what_she_agreed_to_and_ends_as_one(
         assert going.count(agreed) == len([t for t in first.goes_on if "she agreed" in t.why]) > 0
         # To letters by mail she agreed too, but never gave the consent that these need.
         assert "Promote by e-mail" not in going
-        ends = ("but the use of your data stays restricted", "This restriction has ended. ")
+        ends = ("stays restricted until that one ends. ", "This restriction has ended. ")
         for case, said in zip((first.case, second.case), ends, strict=True):
             rights.notify(opened, case, "told", now=NOW, **pia)
             rights.lift(opened, case, "it was right", now=NOW + DAY, **pia)

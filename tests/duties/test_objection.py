@@ -15,6 +15,7 @@ from kept.controls.registry import registered
 from kept.controls.runner import run
 from kept.duties import rights
 from kept.duties.rights import ChoiceAnswer, Request
+from kept.duties.rights.choice import channel_of
 from kept.duties.rights.objection import WEIGHED
 from kept.errors import Denied, UsageError
 from kept.model.decision import Ask
@@ -168,6 +169,49 @@ def test_who_objects_again_while_it_is_weighed_waits_for_that_too(
         assert _allowed(controller, IMPROVE) is not bool(stands)
         (met,) = run(controller, registered(), NOW, names=names)
         assert met.outcome is (Outcome.PASS if stands else Outcome.VACUOUS)
+
+
+@pytest.mark.parametrize("outcomes", [(a, b) for a in WEIGHED for b in WEIGHED])
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_of_two_that_are_weighed_each_binds_what_the_other_does(
+    controller: Controller, world: Path, outcomes: tuple[Any, Any], order: tuple[int, int]
+) -> None:
+    """By a number that the first knew nothing of, and an address that is in no row: nothing goes on
+    while one stands, nothing is stopped for good once none does.
+    """
+    made = [_object(controller, ANA, "site.improve").case]
+    sql(world, "UPDATE customer SET phone = '+49 30 999999' WHERE id = 1")
+    moved = parse("phone=+49 30 999999")
+    request = Request(((moved, NEW),), override="test")
+    made += [rights.object_to(controller, request, ["site.improve"], NOW, region="EEA").case]
+    stands = {0, 1}
+    for at, outcome in zip(order, outcomes, strict=True):
+        rights.weigh(controller, made[at], outcome, "a word", now=NOW, **PIA)
+        if outcome == "refused":
+            stands.remove(at)
+        for who in (ANA, PHONE, moved, NEW):
+            assert _allowed(controller, IMPROVE, who) is not bool(stands)
+
+
+def test_an_objection_is_looked_at_by_all_that_it_is_weighed_for(controller: Controller) -> None:
+    _object(controller, PHONE, "site.improve")
+    names = ["rights.objections-stop-the-purpose"]
+    (met,) = run(controller, registered(), NOW, names=names)
+    assert met.outcome is Outcome.PASS
+    with controller.database.connection() as c:
+        channel = channel_of("objection:site.improve")
+        controller.suppressions.lift(ANA, channel=channel, connection=c)
+    (met,) = run(controller, registered(), NOW, names=names)
+    assert met.outcome is Outcome.FAIL
+
+
+@pytest.mark.parametrize("outcome", WEIGHED)
+def test_it_can_be_decided_once_she_was_erased(controller: Controller, outcome: Any) -> None:
+    controller.subjects.of([ANA], NOW)
+    case = _object(controller, ANA, "site.improve").case
+    assert rights.erase(controller, Request(((ANA,),), override="test"), NOW).complete
+    assert rights.weigh(controller, case, outcome, "a word", now=NOW, **PIA).complete
+    assert ("objection:site.improve" in controller.facts(ANA, NOW).held) is (outcome == "upheld")
 
 
 def test_what_rests_on_a_contract_goes_on_and_she_is_told(controller: Controller) -> None:

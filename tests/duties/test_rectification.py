@@ -108,6 +108,17 @@ def test_it_is_put_right_at_the_source_and_in_copies_and_nowhere_else(
     assert _leads(leads) == ["Ana Neill", "Ana Neill", "Ana O'Neill"]
 
 
+def test_who_handled_it_and_is_called_as_she_is_keeps_the_name(leads: Path) -> None:
+    edit(leads / "shop.yml", "who: {category: contact.name}",
+         "who: {category: contact.name, others: staff}")  # fmt: skip
+    before = _leads(leads)
+    with Controller.open(deployment.read(leads)) as controller:
+        answer = _rectify(controller, NAME, "Ana Neill")
+    assert answer.complete
+    assert _leads(leads) == before
+    assert not any("shop.lead.who" in w for w in answer.warnings)
+
+
 def test_another_field_of_the_same_row_is_no_copy(world: Path) -> None:
     """City and state of one row hold the same word; the bill repeats both of them."""
     sql(world, "ALTER TABLE customer ADD COLUMN City TEXT")

@@ -106,6 +106,10 @@ def test_what_another_case_restricts_stays_restricted(controller: Controller) ->
         rights.notify(controller, case, "told", now=NOW, **BY)
         assert rights.lift(controller, case, "over", now=LATER, **BY)[1] is free
         assert _allowed(controller, PAY, NEW, at=LATER) is free
+    # Written once more when neither stands, the letter of the first says nothing else.
+    said = " ".join(letter(controller, cases[0], LATER).text().split())
+    assert "restricts stays restricted until that one ends" in said
+    assert "the use of your data stays restricted" not in said
 
 
 def test_another_case_is_one_by_whatever_she_asked_there(
@@ -147,6 +151,48 @@ def test_a_restriction_is_looked_at_by_all_that_it_was_recorded_for(controller: 
         controller.suppressions.lift(ANA, channel=channel_of("restricted"), connection=c)
     (met,) = run(controller, registered(), LATER, names=names)
     assert met.outcome is Outcome.FAIL
+
+
+def test_what_no_case_restricts_and_yet_is_restricted_is_found(controller: Controller) -> None:
+    """As an older Kept left what only the first of two had restricted."""
+    names = ["rights.restrictions-stop-every-use"]
+    case = _restrict(controller, NEW).case
+    with controller.database.connection() as c:
+        controller.suppressions.add(
+            [parse("account=77")], NOW, channel=channel_of("restricted"), source="restriction",
+            connection=c,
+        )  # fmt: skip
+    (met,) = run(controller, registered(), LATER, names=names)
+    assert met.outcome is Outcome.FAIL
+    assert "1 identifier is restricted, and no case restricts it" in str(met.findings)
+    # The way out that it names.
+    again = _restrict(controller, parse("account=77")).case
+    for one in (case, again):
+        rights.notify(controller, one, "told", now=NOW, **BY)
+        rights.lift(controller, one, "over", now=LATER, **BY)
+    (met,) = run(controller, registered(), LATER, names=names)
+    assert met.outcome is not Outcome.FAIL
+
+
+def test_another_binds_who_is_known_by_one_number_alone(controller: Controller) -> None:
+    """Nothing that was given is in both; she is not told that her data may be used again."""
+    account = parse("account=77")
+    controller.subjects.of([NEW, account], NOW)
+    made = [_restrict(controller, who).case for who in (NEW, account)]
+    for case, free in zip(made, (False, True), strict=True):
+        rights.notify(controller, case, "told", now=NOW, **BY)
+        assert rights.lift(controller, case, "over", now=LATER, **BY)[1] is free
+        for who in (NEW, account):
+            assert _allowed(controller, PAY, who, at=LATER) is free
+
+
+def test_it_is_lifted_although_she_was_erased(controller: Controller) -> None:
+    controller.subjects.of([ANA], NOW)
+    case = _restrict(controller).case
+    assert rights.erase(controller, Request(((ANA,),), override="test"), NOW).complete
+    rights.notify(controller, case, "told", now=NOW, **BY)
+    assert rights.lift(controller, case, "over", now=LATER, **BY)[1]
+    assert "restricted" not in controller.facts(ANA, LATER).held
 
 
 def test_it_holds_for_whoever_is_first_met_later(controller: Controller) -> None:

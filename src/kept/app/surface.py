@@ -162,6 +162,7 @@ DESK: Final = (
     _http("/desk/cases/{case:str}/decide", "POST", _ANSWERS - {"operator"}),
     _http("/desk/cases/{case:str}/clock", "POST", _ANSWERS - {"operator"}),
     _http("/desk/cases/{case:str}/part", "POST", _ANSWERS - {"operator"}),
+    _http("/desk/cases/{case:str}/task", "POST", _ANSWERS - {"operator"}),
     _http("/desk/cases/{case:str}/end", "POST", _DISCLOSES - {"operator"}),
     _http("/desk/requests/new", "GET", TAKES - {"operator"}),
     _http("/desk/requests/new", "POST", TAKES - {"operator"}),

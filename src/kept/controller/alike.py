@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kept.controller.retained import hidden
@@ -67,13 +67,16 @@ class Alike:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """Texts of a kind (or a name) under which something may be somebody's."""
+    """Texts of a kind (or a name) under which something may be somebody's; `also` those people of
+    a list who are called the same, so that nothing is read for each of them.
+    """
 
     who: int
     reason: str
     kind: str
     texts: tuple[str, ...]
     by: Identifier | None = None
+    also: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -130,6 +133,7 @@ def look(
     found.called = [(who, parts) for who, one in enumerate(said) for parts in one.called]
     given = _given(people)
     wanted = list(_wanted(given, said))
+    common: set[int] = set()
     for place, dataset in places.items():
         if place[0] in found.unreached:
             continue
@@ -137,7 +141,9 @@ def look(
         for who, key in own[place].rows if place in own else ():
             mine[who].add(norm(key))
         try:
-            met = _search(stores[place[0]], place, dataset, is_name, wanted, given, said, mine)
+            met = _search(
+                stores[place[0]], place, dataset, is_name, wanted, given, said, mine, common
+            )  # fmt: skip
             keys = list(dict.fromkeys(one.key for one in met))
             veiled = hidden(veil, stores, place, dataset.key, keys)
         except StoreError as problem:
@@ -145,7 +151,7 @@ def look(
             continue
         away = {key for key, hide in zip(keys, veiled, strict=True) if hide}
         found.met += [one for one in met if one.key not in away]
-    found.met = _without_common(found.met)
+    found.met = _without_common(found.met, common)
     return found
 
 
@@ -236,6 +242,7 @@ def _listen(
 def _wanted(
     given: Sequence[Mapping[tuple[str, str], Identifier]], said: Sequence[_Said]
 ) -> Iterator[_Wanted]:
+    called: dict[tuple[frozenset[_Name], frozenset[str]], list[int]] = {}
     for who, (known, own) in enumerate(zip(given, said, strict=True)):
         for key, one in own.machines.items():
             if key not in known:
@@ -252,13 +259,15 @@ def _wanted(
                 more = (one.normalised[1:],) if reason == "national" else ()
                 yield _Wanted(who, reason, one.kind, (*texts, *more))
         if own.names:
-            whole = (" ".join(one) for words in own.names for one in _orders(words))
-            # Two machines write the accents of one name in two ways.
-            texts = tuple(dict.fromkeys(
-                unicodedata.normalize(form, text)
-                for text in (*own.parts, *map(fold, whole)) for form in ("NFC", "NFD")
-            ))  # fmt: skip
-            yield _Wanted(who, "namesake", "name", texts)
+            called.setdefault((frozenset(own.names), frozenset(own.parts)), []).append(who)
+    for (names, _), (who, *also) in called.items():
+        whole = (" ".join(one) for words in sorted(names) for one in _orders(words))
+        # Two machines write the accents of one name in two ways.
+        texts = tuple(dict.fromkeys(
+            unicodedata.normalize(form, text)
+            for text in (*said[who].parts, *map(fold, whole)) for form in ("NFC", "NFD")
+        ))  # fmt: skip
+        yield _Wanted(who, "namesake", "name", texts, also=tuple(also))
 
 
 def _orders(words: _Name) -> Iterator[_Name]:
@@ -318,8 +327,11 @@ def _untagged(known: Mapping[tuple[str, str], Identifier]) -> list[Identifier]:
 def _search(
     store: Store, place: Place, dataset: Dataset, is_name: IsName, wanted: Sequence[_Wanted],
     given: Sequence[Mapping[tuple[str, str], Identifier]], said: Sequence[_Said],
-    mine: Sequence[set[tuple[Value, ...]]],
+    mine: Sequence[set[tuple[Value, ...]]], common: set[int],
 ) -> list[Met]:  # fmt: skip
+    """What is met in a dataset. Whoever carries a name that more than `COMMON` others here do is
+    added to `common`, and nothing is met by that name.
+    """
     strong, naming = _strong(dataset), _naming(dataset, is_name)
     met: dict[tuple[int, str, tuple[Value, ...]], Met] = {}
 
@@ -356,6 +368,7 @@ def _search(
     todo = _selects(dataset, is_name, wanted, given, able=able)
     if not todo:
         return []
+    namesakes: dict[int, tuple[list[dict[str, Value]], set[object]]] = {}
     with store.session() as session:
         for index, batch in session.read([select for _, select in todo]):
             mail = todo[index][0]
@@ -378,9 +391,22 @@ def _search(
                                 add(who, "plus-tag", row, None)
                     continue
                 one = wanted[number]
-                if one.kind == "name" and _words(naming, row) not in said[one.who].names:
-                    continue  # a part of the name is the same, not the name
-                add(one.who, one.reason, row, one.by)
+                if one.kind != "name":
+                    add(one.who, one.reason, row, one.by)
+                elif _words(naming, row) in said[one.who].names:  # and not a part of it alone
+                    rows, carriers = namesakes.setdefault(number, ([], set()))
+                    if len(carriers) <= COMMON + max(len(mine[w]) for w in (one.who, *one.also)):
+                        whose = next(iter(_identifiers(strong, row)), None)
+                        key = tuple(row[name] for name in dataset.key)
+                        carriers.add((whose.kind, whose.normalised) if whose else key)
+                        rows.append(row)
+    for number, (rows, carriers) in namesakes.items():
+        for who in (wanted[number].who, *wanted[number].also):
+            if len(carriers) > COMMON + len(mine[who]):
+                common.add(who)
+            else:
+                for row in rows:
+                    add(who, "namesake", row, None)
     return list(met.values())
 
 
@@ -428,12 +454,15 @@ def _words(fields: Sequence[Field], row: Mapping[str, Value]) -> _Name:
     return same_name(" ".join(_name(fields, row)))
 
 
-def _without_common(met: Sequence[Met]) -> list[Met]:
-    """Namesakes only where they are few."""
+def _without_common(met: Sequence[Met], common: Collection[int]) -> list[Met]:
+    """Namesakes only where they are few; none of whose name is known to be `common`."""
     carried: dict[int, set[object]] = {}
     for one in met:
         if one.reason == "namesake":
             by = one.other
             named: object = (by.kind, by.normalised) if by else (one.place, one.key)
             carried.setdefault(one.who, set()).add(named)
-    return [one for one in met if one.reason != "namesake" or len(carried[one.who]) <= COMMON]
+    return [
+        one for one in met
+        if one.reason != "namesake" or (one.who not in common and len(carried[one.who]) <= COMMON)
+    ]  # fmt: skip

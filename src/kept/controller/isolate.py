@@ -100,6 +100,8 @@ def look(
         if system is None or dataset is None or place[0] not in stores:
             yield Sealing(*place, rows=len(table), problem="it is not mapped, or has no store")
             continue
+        if stores[place[0]].abilities.word:
+            continue  # people hold it: nothing of it can be looked at, by anybody here
         try:
             rows = read(stores, place, table)
             shown = sum(1 for _ in door(place, table))

@@ -69,6 +69,10 @@ def still(veil: Veil, datamap: DataMap, stores: Mapping[str, Store], held: Held)
     for place, groups in held.items():
         fields = groups[0][0].fields
         keys = dict.fromkeys(key for table, _ in groups for key in table.values)
+        if stores[place[0]].abilities.word:
+            # What people hold nobody can look at, and not seen is not gone.
+            found.held[place] = groups
+            continue
         try:
             rows = read(stores, place, KeyTable(fields, tuple((0, key) for key in keys)))
         except StoreError as problem:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from kept.datamap.map import DataMap, Dataset, Link, OnErase, Owner, System
+from kept.datamap.map import DataMap, Dataset, Link, OnErase, Owner, Stays, System
 from kept.datamap.overwrite import stuck
 
 #: What helps where the map names what the store will not change.
@@ -136,13 +136,13 @@ def heirs(system: System, dataset: Dataset) -> tuple[Link, ...]:
     )
 
 
-def compare(system: System, real: Iterable[Dataset]) -> list[Problem]:
+def compare(system: System, real: Iterable[Dataset], laws: Collection[str] = ()) -> list[Problem]:
     """The map of one system against what its store says is there (Store.datasets).
 
     Found are: mapped datasets and fields that are not there; tables and columns that no map
     names, which is how personal data goes unseen; keys that do not name one row; foreign keys
     to people's rows that no link explains; types that would compare nothing; and fields that
-    an erasure may have to empty but that may not be empty.
+    an erasure may have to empty but that may not be empty. `laws` as in `check`.
     """
     there = {dataset.name: dataset for dataset in real}
     found: list[Problem] = []
@@ -158,7 +158,7 @@ def compare(system: System, real: Iterable[Dataset]) -> list[Problem]:
                 )
             )
             continue
-        for what, fix in _differences(system, dataset, met, there):
+        for what, fix in _differences(system, dataset, met, there, laws):
             found.append(Problem(where, f"{dataset.name}: {what}", fix))
     for name in there:
         if name not in system.datasets:
@@ -173,7 +173,11 @@ def compare(system: System, real: Iterable[Dataset]) -> list[Problem]:
 
 
 def _differences(
-    system: System, dataset: Dataset, met: Dataset, there: Mapping[str, Dataset]
+    system: System,
+    dataset: Dataset,
+    met: Dataset,
+    there: Mapping[str, Dataset],
+    laws: Collection[str],
 ) -> Iterator[tuple[str, str]]:
     for name in dataset.fields:
         if name not in met.fields:
@@ -207,7 +211,8 @@ def _differences(
             )
     if met.readonly and dataset.on_erase is not OnErase.NEVER:
         yield f"nothing of it can be deleted or overwritten ({met.title})", READONLY
-    if _may_stay(system, dataset, there):
+    # What a law keeps of a child is sealed away and emptied where it stands, whatever `stays` is.
+    if dataset.retention in laws or _may_stay(system, dataset, there):
         real_one = realised(system, [met]).datasets[dataset.name]
         for _, what, fix in stuck(system, real_one):
             yield f"rows may have to stay without the person, but {what}", fix
@@ -226,8 +231,8 @@ def _pairs(link: Link) -> frozenset[tuple[str, str]]:
 
 
 def _may_stay(system: System, dataset: Dataset, there: Mapping[str, Dataset]) -> bool:
-    """Whether a row may have to stay because others refer to it, or the map wants it to."""
-    if dataset.on_erase is OnErase.OVERWRITE:
+    """Whether a row may have to stay, emptied: others refer to it, or the map wants it so."""
+    if dataset.on_erase is OnErase.OVERWRITE or dataset.stays is Stays.ISOLATED:
         return True
     links = (
         link

@@ -54,6 +54,8 @@ def rules(datamap: DataMap, place: Place) -> tuple[Rule, ...]:
     found = []
     for link in dataset.links:
         role = _role(dataset, link, owners[link.system, link.to])
+        if link.kind is Owner.ACCESSED and _nobody(datamap, link.system or place[0], link.to):
+            continue
         fields = tuple(f for f in link.fields if f not in alone)
         if role is not None and fields:
             found.append(Rule(link.fields, role, None, (link.system or place[0], link.to), link.on))
@@ -76,6 +78,14 @@ def _role(dataset: Dataset, link: Link, owners: int) -> Role | None:
         return "staff"
     # Of two owners of a row one is not she.
     return "person" if link.kind is Owner.SHARED or owners > 1 else None
+
+
+def _nobody(datamap: DataMap, system: str, name: str) -> bool:
+    """Whether the rows of a dataset are neither people nor theirs, as far as the map says."""
+    there = datamap.systems[system].datasets.get(name) if system in datamap.systems else None
+    if there is None or there.personal:
+        return False
+    return all(link.kind is Owner.ACCESSED for link in there.links)
 
 
 def _owning(dataset: Dataset) -> frozenset[str]:

@@ -33,7 +33,8 @@ class Wrong:
 
 def copies(dataset: Dataset, source: Field, beside: Sequence[Field]) -> list[Field]:
     """The fields of another dataset that can hold a copy of `source`: of its very category, or
-    naming a person by the same kind of identifier; none that is made of other data.
+    naming a person by the same kind of identifier; none that is made of other data, and none
+    that names somebody else, who may be called as she is.
 
     `beside` are the fields of the source's own row. None of them is a copy, and a field whose
     name is more like one of theirs than like the source's (a billing state, not a billing city)
@@ -47,6 +48,7 @@ def copies(dataset: Dataset, source: Field, beside: Sequence[Field]) -> list[Fie
         and f.computed is None
         and (
             f.category == source.category
+            and f.others not in ("staff", "person")
             and all(_alike(f, source) >= _alike(f, rival) for rival in rivals)
             if source.identifies is None
             else f.identifies == source.identifies

@@ -92,6 +92,7 @@ _TABLES: Mapping[str, frozenset[str]] = {
             "large",
             "review_days",
             "pause_days",
+            "requests",
             "proof",
             "facts",
             "mail_servers",

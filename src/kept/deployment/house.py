@@ -212,7 +212,7 @@ def desk(path: Path, table: Mapping[str, Any]) -> Desk:
             where=toml.where(path, "on"),
             expected="true or false",
         )
-    for key in ("people", "records", "large", "review_days", "pause_days"):
+    for key in ("people", "records", "large", "review_days", "pause_days", "requests"):
         if type(table.get(key, 1)) is not int or not 1 <= table.get(key, 1) <= 1_000_000_000:
             raise ConfigError(
                 f"`{key}` of [desk] is not a number",

@@ -95,9 +95,11 @@ class Desk:
     `zone` say whose weekends, public holidays and midnight count. As many as `people` persons or
     `records` records opened by one name within an hour raise an alert; a plan that destroys more
     than `large` rows needs two people; roles are looked at again within `review_days`. A clock
-    that stands still goes on by itself after `pause_days`. `proof` says of which right more is
-    asked to know who asks than terms.proof has, `facts` what people may be asked for that: place
-    in the map → question. The stamps of `mail_servers` say when a mail arrived that is entered.
+    that stands still goes on by itself after `pause_days`. The public form takes `requests` within
+    an hour, and so does that for complaints and that for choices; what comes beyond is shown the
+    other ways. `proof` says of which right more is asked to know who asks than terms.proof has,
+    `facts` what people may be asked for that: place in the map → question. The stamps of
+    `mail_servers` say when a mail arrived that is entered.
     """
 
     on: bool | None = None
@@ -109,6 +111,7 @@ class Desk:
     large: int = 1_000
     review_days: int = 180
     pause_days: int = 30
+    requests: int = 500
     proof: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     facts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     mail_servers: tuple[str, ...] = ()

@@ -36,9 +36,9 @@ CODE_GOOD: Final = dt.timedelta(minutes=10)
 TRIES: Final = 5
 SENDS: Final = 4
 #: What may come in within an hour: for an address from one source, for the address in all, from a
-#: source, in all. One source alone cannot use up what an address has.
+#: source; in all as kept.toml [desk] says. One source cannot use up what an address has.
 WINDOW: Final = dt.timedelta(hours=1)
-LIMITS: Final = (3, 12, 20, 500)
+LIMITS: Final = (3, 12, 20)
 #: After this long what nobody confirmed leaves.
 UNCONFIRMED: Final = dt.timedelta(days=1)
 

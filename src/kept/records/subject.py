@@ -339,6 +339,14 @@ class Subjects:
                 for kind, sealed, evidence in rows
             ]
 
+    def known(self, subjects: Sequence[int], *, connection: Connection | None = None) -> set[int]:
+        """Those of these people who were not forgotten."""
+        with self._database.by_statement(connection) as c:
+            rows = c.execute(
+                "SELECT subject FROM subject WHERE subject = ANY(%s)", (list(subjects),)
+            ).fetchall()
+        return {int(row[0]) for row in rows}
+
     def forget(self, subjects: Sequence[int], *, connection: Connection | None = None) -> int:
         """Delete people with their links and facts; how many there were.
 

@@ -388,6 +388,34 @@ def test_what_no_word_explains_is_asked_about_where_its_values_are_keys_of_peopl
     }  # fmt: skip
 
 
+def test_keys_in_lists_in_documents_and_as_other_numbers_are_asked_about(tmp_path: Path) -> None:
+    """Of several numbers in a text, or behind letters, no link can be written; it is asked. What a
+    table calls its own rows by, and versions and prices, are not.
+    """
+    file = tmp_path / "tours.sqlite"
+    with sqlite3.connect(file) as made:
+        made.executescript(
+            """
+            CREATE TABLE guide (id INTEGER PRIMARY KEY, name TEXT, email TEXT);
+            CREATE TABLE tour (code TEXT, guides TEXT, data TEXT, lead REAL, second NUMERIC(10,0),
+                               badge TEXT, build TEXT, fee NUMERIC(10,2));
+            """
+        )
+        for n in range(1, 121):
+            last = worlds.LAST[n % 7]
+            made.execute("INSERT INTO guide VALUES (?, ?, ?)", (n, last, f"g{n}@example.org"))
+            document = json.dumps({"x": 121 - n, "of": [n, 1]})
+            row = (f"T-{n:05}", f"{n},{121 - n}", document, float(n), n, f"B-{n // 2 + 1:06}",
+                   f"{n % 3}.{n % 30}.{n % 7}", n + 0.5)  # fmt: skip
+            made.execute("INSERT INTO tour VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+    command = [*COMMAND, f"sqlite:///{file}", "--json"]
+    assert _asked(command, "stand in `guide.id`, and no word") == {
+        ("tour", "data"), ("tour", "lead"), ("tour", "second"),
+    }  # fmt: skip
+    assert _asked(command, "several numbers in one value") == {("tour", "guides")}
+    assert _asked(command, "zeros or letters before them") == {("tour", "badge")}
+
+
 def _asked(command: list[str], words: str) -> set[tuple[str, str]]:
     """(dataset, field) of the evidence in which `--json` asks that."""
     ran = subprocess.run(command, capture_output=True, text=True, check=True)

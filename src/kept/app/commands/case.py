@@ -21,7 +21,7 @@ from kept.app.output import table
 from kept.controller import Controller
 from kept.controller.execute import BY_MODE
 from kept.duties.rights import casework, close_case, delivery, mailing, proving
-from kept.duties.rights.clock import in_force, told_on, too_early
+from kept.duties.rights.clock import came_of, in_force, told_on, too_early
 from kept.duties.rights.covering import decided_since
 from kept.duties.rights.parts import PACKED, refuse_part
 from kept.duties.rights.planning import undecided
@@ -170,6 +170,7 @@ def show(
         whose = next((a.name for a in accounts if a.number == owner), None)
         notes = controller.casework.notes(one) if show else []
         many_notes = controller.casework.how_many_notes(one)
+        came = [i.id for i in controller.intakes.of_case(one.id)]
     document: dict[str, Any] = {
         **_document(one),
         **time.document(changes),
@@ -185,6 +186,7 @@ def show(
         },
         "owner": whose,
         "notes": many_notes,
+        "requests": came,
         "looked_at": working.looked_document(looked),
         "tasks": [
             {
@@ -253,12 +255,13 @@ def show(
     if show:
         document["identifiers"] = [[{"kind": i.kind, "value": i.value} for i in p] for p in named]
     words: list[str] = [
-        f"Case {one.id}: {one.right}, {one.state}, {one.people} "
+        f"Case {one.id}: {one.right}, {_stands(one)}, {one.people} "
         + ("person" if one.people == 1 else "people"),
         "Who asks: "
         + ("checked" if one.evidence else "not checked" + (", overridden" if one.override else "")),
         *proof.lines(),
         f"Task of {whose or 'nobody'}; {many(many_notes, 'note')} of the staff.",
+        *(f"What she wrote: {common.next('request', 'show', id_, '--show')}" for id_ in came),
         *time.lines(changes),
         "",
         table(("when", "state", "who", "role"), _moments(events)),
@@ -438,7 +441,9 @@ def _next(controller: Controller, case: Case, common: Common) -> list[str]:
 
 def _to_tell(controller: Controller, case: Case, common: Common) -> list[str]:
     """How she is told of a case that is over."""
-    if any(m.outcome is None for m in controller.mailed.of(case)):
+    mails = controller.mailed.of(case)
+    # What went before it ended said what was left, and is no answer.
+    if any(m.outcome is None and not too_early(case, m.put_at) for m in mails):
         return ["", "She is still to be told: a mail to her waits in the outbox."]
     by_mail = mailing.why_not(controller, case) is None
     way = common.next("case", "answer", case.id, *(["--mail"] if by_mail else []))
@@ -481,8 +486,10 @@ def _stands(case: Case) -> str:
     """
     if in_force(case):
         return "in force" if case.in_force_at else "in force for what was given"
-    weighed = case.right == "objection" and case.state is State.CHECKED
-    return "in force, and not finished" if weighed else case.state.value
+    if case.right == "objection" and case.state is State.CHECKED:
+        return "in force, and not finished"
+    came = came_of(case)
+    return f"{case.state}, {came}" if came else case.state.value
 
 
 def _complete(case: Case, waiting: int) -> str:
@@ -502,4 +509,5 @@ def _document(case: Case) -> dict[str, Any]:
         "done_at": case.done_at.isoformat() if case.done_at else None,
         "closed_at": case.closed_at.isoformat() if case.closed_at else None,
         "refusal": case.refusal,
+        "unmet": case.unmet,
     }

@@ -159,8 +159,12 @@ def weigh_command(
         )  # fmt: skip
         controller.ledger.checkpoint(now)
     document = {"case": done.id, "right": done.right, "state": done.state.value, "outcome": outcome}
-    what = "have stopped for good" if outcome == "upheld" else "go on, on the grounds recorded"
-    common.out.result(document, [f"Case {done.id} is {done.state}: the purposes {what}."])
+    what = (
+        "what was weighed has stopped for good"
+        if outcome == "upheld"
+        else "what was weighed goes on, on the grounds recorded, where no other objection stops it"
+    )
+    common.out.result(document, [f"Case {done.id} is {done.state}: {what}."])
     return 0
 
 
@@ -320,7 +324,7 @@ def withdraw_command(
         to_do = _go_on(controller, answer, common, asked("--purpose", purpose))
         others = also_open(controller, answer.case)
     words = [
-        *_words(answer, "withdrawal of consent", others, common),
+        *_words(answer, "withdrawal of consent", others, common, carried=erase),
         *statements(answer.statements, show=show),
         *recipients_told(answer.told),
     ]
@@ -358,9 +362,13 @@ def statements(made: Mapping[str, Sequence[str]], *, show: bool) -> list[str]:
 
 
 def _words(
-    answer: ChoiceAnswer, what: str, others: Others, common: Common, *, brief: bool = False
-) -> list[str]:
-    """The answer for people, without what comes next; `brief`: activities are only counted."""
+    answer: ChoiceAnswer, what: str, others: Others, common: Common, *, brief: bool = False,
+    carried: bool = False,
+) -> list[str]:  # fmt: skip
+    """The answer for people, without what comes next.
+
+    `brief`: activities are only counted. `carried`: what is due was erased, or that was tried.
+    """
     title = f"Case {answer.case}: {what}"
     words = [title + ("" if answer.executed else " (nothing was recorded yet)")]
     words += [*others_open(common, answer.right, answer.case, others), ""]
@@ -373,7 +381,7 @@ def _words(
     if answer.due:
         words += [
             "Nothing may be done any more with:",
-            step_table(answer.due, {}, planned=not answer.executed),
+            step_table(answer.due, {}, planned=not (answer.executed and carried)),
         ]
     words += [f"Could not be asked: {system}: {why}" for system, why in answer.unreached]
     words += [f"Note: {w}" for w in answer.warnings]
@@ -416,6 +424,8 @@ def _go_on(
 
 
 def _ended(answer: ChoiceAnswer) -> str:
+    if answer.complete and answer.right == "objection" and not answer.stops:
+        return "Complete: nothing stops by it."
     if answer.complete:
         return "Complete: in force at the next decision."
     return "In force for what was given. Not complete: mend what is named above, then ask again."

@@ -426,7 +426,7 @@ def look(config: Deployment) -> Look:
             if name in unread:
                 continue
             try:
-                met.problems += checking.compare(datamap.systems[name], store.datasets())
+                met.problems += checking.compare(datamap.systems[name], store.datasets(), laws)
                 met.notes += [(name, words) for words in store.notes()]
                 met.slow += unindexed(store, wanted.get(name, ()))
             except KeptError as problem:

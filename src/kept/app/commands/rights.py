@@ -363,7 +363,10 @@ def erase_command(
     if not answer.executed:
         words += [*briefly(slow), *to_do, *below.words()]
     elif answer.complete:
-        spoken = sum(s.word for s in answer.steps)
+        spoken = sum(s.word for s in answer.steps if s.action is not Action.RETAIN)
+        stays = any(s.word and s.action is Action.RETAIN for s in answer.steps)
+        but = [f"for {many(spoken, 'step')} on a person's word"] * bool(spoken)
+        but += ["for what stays with people, whom nobody asked about it"] * stays
         words.append(
             (
                 "Complete as far as the map goes (see the notes above)"
@@ -371,7 +374,7 @@ def erase_command(
                 else "Complete"
             )
             + ": every system was asked and every step was read back"
-            + (f", but for {many(spoken, 'step')} that rest on a person's word." if spoken else ".")
+            + (f", but {' and '.join(but)}." if but else ".")
         )
         words += still_open(answer.told)
         words += _untold(answer.told)
@@ -583,8 +586,11 @@ def step_table(
             state = "planned"
         elif s.verified:
             state = "read back"
+        elif s.word:
+            # What is to stay with people, nobody asked them about.
+            state = "not asked" if s.action is Action.RETAIN else "by a person's word"
         else:
-            state = "by a person's word" if s.word else NOT_DONE[mode]
+            state = NOT_DONE[mode]
         return gathered(s.store, s.dataset) + of.get(id(s), ""), action, state
 
     groups = list(summed(steps, shown, lambda s: s.counts))

@@ -42,6 +42,7 @@ from kept.app.desk import (
     paper,
     quarantine,
     start,
+    tasks,
     trackers,
 )
 from kept.app.desk.guard import guard
@@ -51,6 +52,7 @@ from kept.errors import KeptError
 HANDLERS: Final = [
     *login.HANDLERS, *elsewhere.HANDLERS, *start.HANDLERS, *cases.HANDLERS,
     *moving.HANDLERS, *leaving.HANDLERS, *paper.HANDLERS, *handing.HANDLERS,
+    *tasks.HANDLERS,
     *asked.HANDLERS, *figures.HANDLERS,
     *trackers.HANDLERS, *incidents.HANDLERS, *complaints.HANDLERS, *quarantine.HANDLERS,
     *disclosures.HANDLERS, *doubts.HANDLERS, *measures.HANDLERS,

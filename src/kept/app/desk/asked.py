@@ -162,6 +162,13 @@ def show(request: Asked, state: State, request_id: FromPath[str]) -> Response[st
     one, controller = _found(state, request_id), state.controller
     staff.shown(controller, session(request).account, actor(request, state), ("request", one.id),
                 1, state.clock())  # fmt: skip
+    return _shown(request, state, one, opened=heard(controller, one))
+
+
+def heard(controller: Controller, one: Intake) -> dict[str, Any]:
+    """What is sealed of a request: `lines` of (what it is, as it was given), `words` as she wrote
+    them; empty where nothing is kept of it any more.
+    """
     told = controller.intakes.said(one)
     names = {"person": "Who asks", "agent": "Asks for her", "changed": "New address",
              "reporter": "Who reported it"}  # fmt: skip
@@ -170,7 +177,7 @@ def show(request: Asked, state: State, request_id: FromPath[str]) -> Response[st
         lines += [(words, f"{KINDS.get(k, k)}: {v}") for k, v in told.get(key, ())]
     if told.get("post"):
         lines.append(("Answer to", ", ".join(told["post"])))
-    return _shown(request, state, one, opened={"lines": lines, "words": told.get("words", "")})
+    return {"lines": lines, "words": told.get("words", "")}
 
 
 @post(

@@ -15,6 +15,7 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from markupsafe import Markup
 
+from kept.app.desk.asked import heard
 from kept.app.desk.guard import Asked, form, session
 from kept.app.desk.render import back, page, said
 from kept.app.desk.start import STATES, WAITS
@@ -91,6 +92,11 @@ LEFT_OUT: Final = {
     Stands.OUT: "handed out",
 }  # fmt: skip
 SEES_TEXTS: Final = ("case redact", "case approve")
+_BECAME: Final = {
+    Outcome.DONE: "it is done", Outcome.NOTHING: "nothing of hers is there",
+    Outcome.CANNOT: "it cannot be done",
+    Outcome.LEFT: "telling it is impossible, or out of all proportion",
+}  # fmt: skip
 _WRITTEN: Final = Markup(
     'The letter is written. <a href="#letter">Read it below</a>, then send it.'
 )
@@ -120,6 +126,7 @@ def show(request: Asked, state: State, case: FromPath[str]) -> Response[str]:
         "named": named, "words": words, "notes": controller.casework.notes(one),
         "reasons": reasons,
         "told": [(c.words, c.at) for c in controller.clocks.changes(one) if c.words],
+        "asked": [heard(controller, came) for came in controller.intakes.of_case(one.id)],
     }  # fmt: skip
     return shown(request, state, one, opened=opened)
 
@@ -233,13 +240,16 @@ def shown(
         to_answer=to_answer, to_wait=waiting, not_asked=unasked,
         copy_owed=delivery.copy_owed(controller, one),
         letter_went=mailing.letter_went(controller, one),
-        over=one.state in FINISHED, herself=by_herself(controller, one),
+        over=one.state in FINISHED, came_of=clock.came_of(one), herself=by_herself(controller, one),
         known=one.evidence or one.override, proof=proving.standing(controller, one),
         proofs=controller.cases.proofs(one), levels=proof.LEVELS, ways=proof.WAYS,
         recorded=[proof.WAYS[w] for w in proof.RECORDED],
         questions=proving.questions(controller) if proving.asked(controller, one) else {},
         tries=controller.cases.tries_left(one),
-        tasks=[(t, casework.stands(t, now)) for t in casework.tasks(controller, one)],
+        tasks=[(t, casework.stands(t, now), casework.sayable(t))
+               for t in casework.tasks(controller, one)],
+        became=_BECAME,
+        came=controller.intakes.of_case(one.id),
         opened=opened, letter=letter, handed=handed, no_mail=mailing.why_not(controller, one),
         mails=mails, too_early=clock.too_early,
         answering=[m for m in mails if mailing.answers(one, m)], unsent=any(
@@ -285,6 +295,7 @@ def shown(
             and lets("case confirm"),
             "tell": bool(proving.questions(controller)) and proving.asked(controller, one)
             and one.proof < proof.FACTS and lets("case tell"),
+            "task": lets("task done"),
             "clock": moves and lets("case extend"),
             "refuse": can_end(controller, one, CaseState.REFUSED) and lets("case refuse"),
             "part": one.right in parts.PACKED and one.state in parts.BEFORE
@@ -362,7 +373,7 @@ def _stands(one: Case, to_answer: int, waits: bool, *, asked_all: bool) -> str:
         return "in force" if asked_all else "in force for what was given"
     if one.right == "objection" and one.state is CaseState.CHECKED:
         return "in force, to be weighed" if asked_all else "in force for what was given"
-    ended = {CaseState.CLOSED: "closed", CaseState.REFUSED: "refused",
+    ended = {CaseState.CLOSED: clock.came_of(one) or "closed", CaseState.REFUSED: "refused",
              CaseState.WITHDRAWN: "taken back"}  # fmt: skip
     return ended.get(one.state) or STATES.get(one.state) or one.state.value
 
@@ -387,6 +398,7 @@ def _clock(
         "due": day_words(counted.due, controller),
         "arrived": day_words(counted.arrived, controller),
         "first_due": day_words(counted.first_due, controller),
+        "confirm": day_words(counted.confirm_by, controller) if counted.confirm_by else None,
         "promise": period_words(counted.promise) if counted.promise else None,
         "where": counted.region if authority_of(counted.region, region=counted.region).certain
         else None,

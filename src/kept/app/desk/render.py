@@ -74,6 +74,7 @@ DONE: Final = {
     "posted": "It was entered that the letter went out.",
     "posted-early": "It was entered that the letter went out. It was written before all was done,"
     " and is not her answer: write it anew.",
+    "task": "It was noted what became of it.",
     "in-person": "It was entered that the answer reached her.",
     "note": "The note was added.",
     "owner": "It was noted whose task this is.",
@@ -86,7 +87,7 @@ DONE: Final = {
     "unfounded": "Unfounded. What the report froze can be used again.",
     "decided": "The decision was recorded.",
     "told": "It was recorded that she was told. The restriction still stands.",
-    "lifted": "The restriction was lifted.",
+    "lifted": "This restriction was lifted. What another case restricts stays restricted.",
     "part": "That part is refused; the rest is not.",
     "struck": "It was noted what is struck. Nothing was handed over yet.",
     "handed": "It was handed over. Somebody else approves it.",

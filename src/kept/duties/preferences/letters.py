@@ -127,5 +127,6 @@ def _within_limits(
     controller.preference_mail.one_at_a_time(c)
     met = controller.preference_mail.tally(mac, source, now - WINDOW, connection=c)
     counts = (met.pair, met.address, met.source, met.all)
-    if any(count >= most for count, most in zip(counts, LIMITS, strict=True)):
+    limits = (*LIMITS, controller.desk.requests)
+    if any(count >= most for count, most in zip(counts, limits, strict=True)):
         raise TooMany("more was asked within the hour than is taken", fix="ask again later")

@@ -37,7 +37,7 @@ from kept.records.account import Account
 from kept.records.actor import Actor
 from kept.records.case import Case, State
 from kept.records.case_state import FINISHED
-from kept.stores.tasks import Task
+from kept.stores.tasks import Notice, Outcome, Task
 from kept.terms.rights import CHILD
 
 #: What was chosen for a case before it is looked at: `ground`, `purposes`, `at`, `value`, `was`.
@@ -288,6 +288,19 @@ def give(controller: Controller, case_id: str, to: Account | None, now: dt.datet
 def tasks(controller: Controller, case: Case) -> list[Task]:
     """What people were asked to do in a case, oldest first; whom it is about is left out."""
     return [replace(t, people=()) for t in controller.tasks() if t.case == case.id]
+
+
+def sayable(task: Task) -> list[Outcome]:
+    """What can still be said of a task in words alone: of rows that are to be read they have to be
+    handed in, by the command; who could not may have done it since.
+    """
+    if task.answer is not None and task.answer.outcome.settles:
+        return []
+    if isinstance(task.action, Notice):
+        return [Outcome.DONE, Outcome.CANNOT, Outcome.LEFT]
+    if task.action is Action.READ:
+        return [Outcome.NOTHING, Outcome.CANNOT]
+    return [Outcome.DONE, Outcome.NOTHING, Outcome.CANNOT]
 
 
 def stands(task: Task, now: dt.datetime) -> str:

@@ -286,6 +286,12 @@ def channel_of(fact: str) -> str:
     return FACT + fact
 
 
+def everyone(rows: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Whom (kind, value) and, of people, ("", number) stand for: equal where they are the same."""
+    return {(kind, Identifier(kind, value).normalised) if kind else (kind, value)
+            for kind, value in rows}  # fmt: skip
+
+
 def held_at_the_door(
     controller: Controller, people: Sequence[Sequence[Identifier]], facts: Iterable[str],
     now: dt.datetime,

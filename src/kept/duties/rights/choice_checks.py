@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Final
 
 from kept.controller import Controller
@@ -12,13 +13,16 @@ from kept.datamap.map import Dataset
 from kept.decide.facts import GROUNDS, known_basis
 from kept.decide.use import use
 from kept.duties.rights import lost
+from kept.duties.rights.choice import channel_of
+from kept.duties.rights.objection import weighed_for
 from kept.duties.rights.portable import Portable, Why, portable
 from kept.duties.rights.rectification import undone
-from kept.duties.rights.restriction import bound
+from kept.duties.rights.restriction import IN_FORCE, bound
 from kept.errors import StoreError, UsageError
 from kept.model.decision import Ask, Facts
+from kept.records.case import Case
 from kept.records.declared import SYSTEM
-from kept.records.subject import LINKING
+from kept.records.subject import LINKING, suppression_mac
 from kept.terms.asks import SALE_IN
 from kept.terms.identifiers import Identifier
 from kept.terms.regimes import REGIONS, rules_of
@@ -73,7 +77,8 @@ def objections_stop_the_purpose(
         if (case, purpose) in lifted:
             continue
         asks = _asks(controller, purpose)
-        for identifier in _named(controller, case):
+        # All that it is weighed for, and not only by what she asked.
+        for identifier in _held_for(controller, case, partial(weighed_for, purpose=purpose)):
             looked += 1
             if any(_allows(controller, ask, identifier, now) for ask in asks):
                 yield Finding("the door", f"`{purpose}` is allowed although somebody objected")
@@ -152,8 +157,8 @@ def restrictions_stop_every_use(
 ) -> Iterator[Looked | Finding]:
     """While a restriction stands only what the law leaves is allowed; lifted only after word.
 
-    Held against the ledger's restrictions, for whom their cases name, whatever grounds there
-    are but a consent that she gave in spite of it.
+    Held against the ledger's restrictions, for whom they were recorded, whatever grounds there
+    are but a consent that she gave in spite of it. Nobody is restricted by no open case.
     """
     bundle = controller.bundle
     within = bundle.vocabulary.within
@@ -193,7 +198,7 @@ def restrictions_stop_every_use(
         if case in closed:
             continue
         # All that it was recorded for, and not only by what she asked.
-        for identifier in _bound(controller, case):
+        for identifier in _held_for(controller, case, bound):
             looked += 1
             agreed = [
                 f.partition(":")[2]
@@ -206,6 +211,14 @@ def restrictions_stop_every_use(
                 if _allows(controller, ask, identifier, now, but="agreed"):
                     yield Finding("the door", f"`{ask.purpose}` is allowed although restricted")
     yield Looked(looked, "restrictions in force")
+    if left := _left_restricted(controller):
+        yield Finding(
+            "the records",
+            f"{left} identifier{' is' if left == 1 else 's are'} restricted, and no case restricts"
+            f" {'it' if left == 1 else 'them'}: nothing lifts that",
+            "whoever the closed cases name is restricted once more, by all that is hers, and that"
+            " is lifted: `kept rights restrict`, then `kept rights lift`",
+        )  # fmt: skip
 
 
 @control("rights.hold-in-every-region")
@@ -381,13 +394,34 @@ def _named(controller: Controller, case: str) -> Iterator[Identifier]:
     yield from (i for one in people for i in one if i.kind in LINKING)
 
 
-def _bound(controller: Controller, case: str) -> list[Identifier]:
-    """For whom a restriction was recorded, each identifier once; nobody once the case is gone."""
+def _held_for(
+    controller: Controller, case: str, held: Callable[[Controller, Case], Iterable[Identifier]]
+) -> list[Identifier]:
+    """Whom a case names and for whom it `held`, each once; nobody once the case is gone."""
     try:
-        held = bound(controller, controller.cases.get(case))
+        also = held(controller, controller.cases.get(case))
     except UsageError:
         return []
-    return list(dict.fromkeys((*_named(controller, case), *held)))
+    return list(dict.fromkeys((*_named(controller, case), *also)))
+
+
+def _left_restricted(controller: Controller) -> int:
+    """How many identifiers are restricted by a case of which none is open, straight from the
+    records.
+    """
+    held = {
+        suppression_mac(controller.vault, one)
+        for state in IN_FORCE
+        for case in controller.cases.all(state)
+        if case.right == "restriction"
+        for one in _held_for(controller, case.id, bound)
+    }
+    with controller.database.connection() as connection:
+        rows = connection.execute(
+            "SELECT mac FROM suppression WHERE channel = %s AND source = 'restriction'",
+            (channel_of("restricted"),),
+        ).fetchall()
+    return len({bytes(mac) for (mac,) in rows} - held)
 
 
 def _asks(controller: Controller, purpose: str) -> list[Ask]:

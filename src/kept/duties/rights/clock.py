@@ -356,6 +356,15 @@ def in_force(case: Case) -> bool:
     return case.right == "restriction" and case.state in (State.CHECKED, State.NOTIFIED)
 
 
+def came_of(case: Case) -> str | None:
+    """What came of an objection that is over; None of any other case. Whether every system was
+    asked says nothing of that.
+    """
+    if case.right != "objection" or case.state not in (State.CLOSED, State.AWAITING):
+        return None
+    return {"part": "followed in part", "whole": "not followed"}.get(case.unmet or "", "followed")
+
+
 def told_on(controller: Controller, cases: Sequence[Case], now: dt.datetime) -> dict[int, dt.date]:
     """Number → the day on which the person was told, of those of these cases in which she was."""
     numbers = [case.number for case in cases]

@@ -22,6 +22,7 @@ from kept.duties.rights.intake import (
     PERSON,
     TooMany,
     clean,
+    limits,
     page_token,
 )
 from kept.duties.rights.letter import complain_to
@@ -31,7 +32,7 @@ from kept.policy.spoken import speaking
 from kept.records.actor import Actor
 from kept.records.complaint import AUTHORITY, WITHDRAWN, Complaint
 from kept.records.complaint import PERSON as BY_PERSON
-from kept.records.intake import CODE_GOOD, LIMITS, TRIES, WINDOW, Typed
+from kept.records.intake import CODE_GOOD, TRIES, WINDOW, Typed
 from kept.terms import clocks
 from kept.terms.addresses import masked
 from kept.terms.authorities import authority_of
@@ -134,7 +135,7 @@ def send(controller: Controller, form: Form, now: dt.datetime) -> str:
             return token
         met = controller.complaints.tally(who, form.source, now - WINDOW, connection=c)
         counts = (met.pair, met.address, met.source, met.all)
-        if any(count >= most for count, most in zip(counts, LIMITS, strict=True)):
+        if any(count >= most for count, most in zip(counts, limits(controller), strict=True)):
             raise TooMany("more was asked within the hour than is taken", fix="ask again later")
         said = {"words": words, "email": address, "post": post, "about": about}
         one = _take(

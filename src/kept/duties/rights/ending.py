@@ -13,7 +13,8 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import count
+from typing import Any, Final
 
 from kept.controller import Controller, Place
 from kept.controller.execute import Outcome
@@ -23,7 +24,7 @@ from kept.decide import due, reasons, ties
 from kept.decide.plan import plan as make_plan
 from kept.duties.rights.request import step_document
 from kept.ledger.entry import Entry, name
-from kept.model.plan import Action, Counts, Plan, Reason, StepResult
+from kept.model.plan import Action, Counts, Plan, Reason, Step, StepResult
 from kept.model.select import KeyTable
 from kept.records.hold import Hold
 from kept.records.ids import new_id
@@ -63,6 +64,13 @@ class EndAnswer:
         }
 
 
+#: Nobody can see whether they have let it go; that nobody can ask them to is not hidden.
+_BY_PEOPLE: Final = (
+    "it is served by people, and no case is left in which they could be asked; tell them what to"
+    " let go"
+)
+
+
 def expire(controller: Controller, now: dt.datetime) -> EndAnswer:
     """Let go what nothing keeps any more, as of `now`; the daily run, repeatable at any time.
 
@@ -100,6 +108,10 @@ def _judged(
     entries = controller.locator.ended(now)
     ended = sum(e.ended for e in entries)
     unreached: dict[str, str] = {}
+    for e in entries:
+        if e.ended and _untellable(controller, e):
+            unreached[e.place[0]] = _BY_PEOPLE
+    entries = [e for e in entries if not _untellable(controller, e)]
     while True:
         made, stayed = _plan(controller, entries, now)
         unreached.update(stayed.unread)
@@ -120,7 +132,15 @@ def _expire(controller: Controller, now: dt.datetime) -> EndAnswer:
 
     controller.isolate(None, made.steps, now)
     # Nothing of an earlier run stands for this one: rows may have come back since.
-    outcomes = controller.execute(made, mark=new_id(now), done={}, record=record)
+    seen = [s for s in made.steps if not _by_people(controller, s.system)]
+    outcomes = controller.execute(
+        replace(made, steps=tuple(seen)), mark=new_id(now), done={}, record=record
+    )
+    # People are asked once, under the number of the case, and not again by every run.
+    for case, steps in _asked(controller, entries, made).items():
+        outcomes += controller.execute(
+            replace(made, steps=steps), mark=case, done={}, record=record
+        )
     told = [results[n] for n in sorted(results)]
     gone, renewed = _settle(controller, entries, made, told, stayed, now)
     return EndAnswer(
@@ -128,6 +148,41 @@ def _expire(controller: Controller, now: dt.datetime) -> EndAnswer:
         tuple(sorted(unreached.items())), (*stayed.words, *made.warnings),
         {o.system: o.statements for o in outcomes if o.statements},
     )  # fmt: skip
+
+
+def _by_people(controller: Controller, system: str) -> bool:
+    return system in controller.abilities and controller.abilities[system].word
+
+
+def _untellable(controller: Controller, e: Ended) -> bool:
+    """Whether people hold the rows who cannot be asked in the case any more: it has forgotten of
+    whom, or has asked them already, of others.
+    """
+    if not _by_people(controller, e.place[0]):
+        return False
+    with controller.database.connection() as connection:
+        row = connection.execute(
+            "SELECT FROM case_step WHERE number = %s AND system = %s AND dataset = %s"
+            " AND action = %s",
+            (e.number, *e.place, _went(controller, e.place)),
+        ).fetchone()
+    return e.case is None or row is not None
+
+
+def _asked(
+    controller: Controller, entries: Sequence[Ended], made: Plan
+) -> dict[str, tuple[Step, ...]]:
+    """Case → the steps of it that people carry out, numbered apart from all others."""
+    numbers = count(max((s.number for s in made.steps), default=0) + 1)
+    of: dict[str, list[Step]] = {}
+    for s in made.steps:
+        if not _by_people(controller, s.system):
+            continue
+        for case in sorted({str(entries[who].case) for who, _ in s.keys.rows}):
+            rows = tuple(r for r in s.keys.rows if str(entries[r[0]].case) == case)
+            keys = KeyTable(s.keys.fields, rows)
+            of.setdefault(case, []).append(replace(s, number=next(numbers), keys=keys))
+    return {case: tuple(steps) for case, steps in of.items()}
 
 
 def _plan(
@@ -223,7 +278,7 @@ def _settle(
         if step.reason is not None:
             why.update(dict.fromkeys(rows, step.reason))
             emptied |= rows if step.action is Action.OVERWRITE else set()
-    failed = {(r.store, r.dataset) for r in told if not r.verified}
+    failed = {(r.store, r.dataset) for r in told if not r.settled}
     planned = {(s.system, s.dataset, ties.norm(k)) for s in made.steps for k in s.keys.values}
     kept = {(*e.place, ties.norm(k)) for e in entries if not e.ended for k in e.rows.values}
     before: dict[Place, set[ties.Key]] = {}
@@ -259,6 +314,11 @@ def _settle(
                 e.entry, table, reason, emptied=bare, connection=connection
             ):
                 moved.append(e.entry)
+            if bare and e.case is not None:
+                # What the row says from now on is by what it is known again, and kept out of sight.
+                empty = KeyTable(e.rows.fields, tuple((0, key) for key in bare))
+                step = Step(0, *e.place, Action.OVERWRITE, empty)
+                controller.witness(controller.cases.get(e.case), [step], connection)
         told += [
             StepResult(*place, _went(controller, place), Counts(len(keys), len(keys)), True)
             for place, keys in sorted(before.items())

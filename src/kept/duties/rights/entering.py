@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from kept.controller import Controller
 from kept.decide.asks import LONGEST as READ
 from kept.decide.asks import Recognised, recognise
 from kept.duties.rights import proving
-from kept.duties.rights.intake import clean, ended, opened
+from kept.duties.rights.intake import clean, ended, known_by, opened
 from kept.duties.rights.others_mail import partners
 from kept.duties.rights.reported import enter_report, freeze
 from kept.duties.rights.request import Request
@@ -164,6 +164,10 @@ def classify(
         return controller.intakes.get(id_)
     _whom(chosen, known)
     request = Request((tuple(known),), actor.name, actor.role)
+    if one.verified_at is not None and not said.get("about"):
+        # What she proved holds for whatever she turns out to ask; not for somebody named since.
+        evidence, way = known_by(said, one.verified_at)
+        request = replace(request, evidence=evidence, way=way)
     return opened(controller, one, chosen, request, now)
 
 

@@ -174,7 +174,7 @@ def ask(controller: Controller, form: Form, now: dt.datetime) -> str:
         if there:
             return token
         for tally in tallies:
-            refuse_past(tally, LIMITS)
+            refuse_past(tally, limits(controller))
         one = controller.intakes.take(
             channel, asked, said, now, state=State.AWAITING, address=who, region=form.region,
             source=form.source, token=token, once=once, connection=c, number=number, keys=keys,
@@ -433,13 +433,7 @@ def _begin(controller: Controller, one: Intake, now: dt.datetime) -> Intake:
     if UNCLEAR in asked and said.get("words"):
         unclear = recognise(said["words"])
         asked = told_apart(asked, unclear)
-    moment = one.verified_at or now
-    at = {"day": f"{moment:%Y-%m-%d}", "time": f"{moment:%H:%M}"}
-    evidence = HOW[0 if cookie else 1].format(**at)
-    evidence = said.get("attested", evidence)
-    if "agent" in said:
-        evidence += f"; {HOW[2]}"
-    way = "cookie" if cookie else "attested" if "attested" in said else "code"
+    evidence, way = known_by(said, one.verified_at or now)
     request = Request((who,), *PERSON, evidence=evidence, way=way)
     if "case" in said and not one.cases:  # asked for by the staff, of a case that is there
         with controller.database.connection() as c:
@@ -451,6 +445,18 @@ def _begin(controller: Controller, one: Intake, now: dt.datetime) -> Intake:
                 entry = proving.proven(case, way, actor, now)
                 controller.ledger.append_in(c, [entry])
     return opened(controller, one, asked, request, now, stop=bool(unclear and unclear.words))
+
+
+def known_by(said: Mapping[str, Any], at: dt.datetime) -> tuple[str, str]:
+    """How it is known who asks of what came by the form or an agent, since `at`: in words, and by
+    which way of terms.proof.
+    """
+    moment = {"day": f"{at:%Y-%m-%d}", "time": f"{at:%H:%M}"}
+    evidence = said.get("attested", HOW[0 if said.get("identity") else 1].format(**moment))
+    if "agent" in said:
+        evidence += f"; {HOW[2]}"
+    way = "cookie" if said.get("identity") else "attested" if "attested" in said else "code"
+    return evidence, way
 
 
 def told_apart(asked: Sequence[str], words: Recognised) -> tuple[str, ...]:
@@ -620,13 +626,19 @@ def within_limits(
     controller: Controller, who: Identifier | None, source: str, now: dt.datetime, c: Any
 ) -> None:
     """Refuse (TooMany) what goes past the limits, counted without looking at who it is."""
-    refuse_past(controller.intakes.tally(who, source, now - WINDOW, connection=c), LIMITS)
+    met = controller.intakes.tally(who, source, now - WINDOW, connection=c)
+    refuse_past(met, limits(controller))
 
 
-def refuse_past(met: Tally, limits: Sequence[int]) -> None:
+def limits(controller: Controller) -> tuple[int, ...]:
+    """What may come in within an hour, in the order in which `refuse_past` counts it."""
+    return (*LIMITS, controller.desk.requests)
+
+
+def refuse_past(met: Tally, most: Sequence[int]) -> None:
     """Refuse (TooMany) where as much came in already as is taken."""
     counts = (met.pair, met.address, met.source, met.all)
-    if any(count >= most for count, most in zip(counts, limits, strict=True)):
+    if any(count >= few for count, few in zip(counts, most, strict=True)):
         raise TooMany("more was asked within the hour than is taken", fix="ask again later")
 
 

@@ -435,8 +435,8 @@ def _whole(record: Receipts, after: Afterwards) -> str:
         return say(
             "This restriction has ended."
             if record.said["restriction.lifted"]
-            else "This restriction has ended, but the use of your data stays restricted, as another"
-            " request of yours asks."
+            else "This restriction has ended. What another request of yours restricts stays"
+            " restricted until that one ends."
         )
     if record.case.right == "objection" and record.lifted:
         if set(record.purposes) - set(record.lifted):

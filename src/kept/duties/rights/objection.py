@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Sequence
-from typing import Any, Final, Literal, get_args
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 from kept.controller import Controller
 from kept.decide.effects import Effect, absolute
@@ -19,6 +19,7 @@ from kept.duties.rights.choice import (
     Told,
     Whom,
     channel_of,
+    everyone,
     going_on,
     held_at_the_door,
     judged,
@@ -31,7 +32,7 @@ from kept.duties.rights.choice import (
     whom,
 )
 from kept.duties.rights.proving import require_known_asker
-from kept.duties.rights.receipts import PENDING, not_asked, objected, to_weigh
+from kept.duties.rights.receipts import PENDING, not_asked, objected
 from kept.duties.rights.request import MAY_OVERRIDE, Request, open_case
 from kept.errors import Denied, UsageError
 from kept.ledger.entry import Entry, name
@@ -44,6 +45,8 @@ from kept.terms.identifiers import Identifier
 #: How an objection that was weighed is decided.
 Weighed = Literal["upheld", "refused"]
 WEIGHED: Final[tuple[Weighed, ...]] = get_args(Weighed)
+#: For whom a purpose is weighed: (purpose, kind, value), and of people (purpose, "", number).
+_Row: TypeAlias = tuple[str, str, str]
 #: Before an objection is recorded a case is in one of these.
 _FRESH: Final = (State.RECEIVED, State.ACKNOWLEDGED, State.IDENTIFIED, State.PLANNED)
 _AT_ONCE: Final = "stopped for good: against this an objection needs no reason"
@@ -126,7 +129,7 @@ def weigh(
     if case.right != "objection":
         raise UsageError("the case is about another right", expected="a case about `objection`")
     who = controller.actors.of(actor, role, now)
-    people = controller.cases.identifiers(case)
+    people = [*controller.cases.identifiers(case), weighed_for(controller, case)]
     with controller.cases.alone(case) as case, controller.cases.person_alone(people):
         refuse_ended(case, State.CHECKED)
         pending = controller.cases.sealed_keys(case, PENDING)
@@ -154,10 +157,18 @@ def weigh(
                 },
             )
         ]
-        rows = [tuple(map(str, key)) for _, key in pending[PENDING].rows]
-        hers = [Identifier(kind, value) for _, kind, value in rows if kind]
-        stands = {p for one in _others(controller, case, hers) for p in _standing(controller, one)}
+        rows = _pending(controller, case)
+        others = _others(controller, case, [(kind, value) for _, kind, value in rows])
+        stands = {p for one in others for p in _standing(controller, one)}
+        weighed = [(one, _pending(controller, one)) for one in others]
+        subjects = [int(value) for _, kind, value in rows if not kind]
         with controller.database.connection() as connection:
+            # What is weighed elsewhere as well is decided with the last: nothing stays for good.
+            for other, theirs in weighed:
+                about = {purpose for purpose, _, _ in theirs}
+                if more := [row for row in rows if row[0] in about]:
+                    _seal(controller, other, [*theirs, *more], connection)
+            known = controller.subjects.known(subjects, connection=connection)
             if outcome == "refused":
                 for purpose, kind, value in rows:
                     if name(purpose) in stands:
@@ -168,7 +179,7 @@ def weigh(
                         controller.suppressions.lift(
                             one, channel=channel_of(fact), connection=connection
                         )
-                    else:
+                    elif int(value) in known:
                         controller.consents.record(
                             int(value), [(fact, False)], now, source="weighed",
                             connection=connection,
@@ -195,15 +206,14 @@ def _record(
     words = controller.bundle.vocabulary
     channels = controller.suppressions.channels_of(her.identifiers)
     known = controller.consents.facts_of(her.subjects, now)
-    before = controller.cases.sealed_keys(case, PENDING)
-    pending: list[tuple[int, tuple[Any, ...]]] = [*before[PENDING].rows] if before else []
-    weighed = [
-        tuple(map(str, key))
-        for one in _others(controller, case, her.identifiers)
-        if to_weigh(controller, one)
-        and (rows := controller.cases.sealed_keys(one, PENDING)) is not None
-        for _, key in rows[PENDING].rows
-    ]
+    pending = _pending(controller, case)
+    hers = [*((i.kind, i.value) for i in her.identifiers), *(("", str(s)) for s in her.subjects)]
+    asked = {f"objection:{purpose}" for purpose in purposes}
+    # Where nothing of it stands for her yet, nothing of it is weighed elsewhere.
+    stands = any(channel_of(f) in there for f in asked for there in channels)
+    stands = stands or any(asked & one.held for one in known)
+    others = _others(controller, case, hers) if stands else []
+    weighed = [row for one in others for row in _pending(controller, one)]
     said = objected(controller, case)
     away = tuple(sorted(s for s, _ in her.unreached))
     todo = (State.PLANNED, State.APPROVED, State.EXECUTING, State.EXECUTED)
@@ -235,12 +245,9 @@ def _record(
             # still weighed there has not stopped for good.
             new += [(kind, value) for p, kind, value in weighed if p == purpose]
             if new and not absolute(words, purpose):
-                pending += [(0, (purpose, *one)) for one in new]
+                pending += [(purpose, *one) for one in new]
         if pending:
-            table = KeyTable(("purpose", "kind", "value"), tuple(dict.fromkeys(pending)))
-            controller.cases.seal_keys(
-                case, {PENDING: KeySet({PENDING: table})}, connection=connection
-            )
+            _seal(controller, case, pending, connection)
         controller.ledger.append_in(
             connection,
             [
@@ -257,9 +264,36 @@ def _record(
     return case
 
 
-def _others(controller: Controller, case: Case, hers: Sequence[Identifier]) -> list[Case]:
-    """The other objections of a person, each once."""
-    met = {one.number: one for i in hers for one in controller.cases.naming(i)}
+def weighed_for(controller: Controller, case: Case, purpose: str | None = None) -> list[Identifier]:
+    """The identifiers for which a case is weighed, or a purpose, as the ledger calls it, is in it;
+    none once it is decided.
+    """
+    return [Identifier(kind, value) for p, kind, value in _pending(controller, case)
+            if kind and purpose in (None, name(p))]  # fmt: skip
+
+
+def _pending(controller: Controller, case: Case) -> list[_Row]:
+    keys = controller.cases.sealed_keys(case, PENDING)
+    return [(str(p), str(k), str(v)) for _, (p, k, v) in keys[PENDING].rows] if keys else []
+
+
+def _seal(controller: Controller, case: Case, rows: Iterable[_Row], connection: Any) -> None:
+    table = KeyTable(("purpose", "kind", "value"), tuple((0, row) for row in dict.fromkeys(rows)))
+    controller.cases.seal_keys(case, {PENDING: KeySet({PENDING: table})}, connection=connection)
+
+
+def _others(controller: Controller, case: Case, hers: Sequence[tuple[str, str]]) -> list[Case]:
+    """The other objections of a person, each once: those that name her, and those in which
+    something is weighed for her, by whatever she asked there.
+    """
+    who = everyone(hers)
+    met = {c.number: c for k, v in hers if k for c in controller.cases.naming(Identifier(k, v))}
+    for state in (State.EXECUTED, State.CHECKED):
+        for one in controller.cases.all(state):
+            if one.right == "objection" and not who.isdisjoint(
+                everyone((kind, value) for _, kind, value in _pending(controller, one))
+            ):
+                met[one.number] = one
     return [one for one in met.values() if one.right == "objection" and one.id != case.id]
 
 

@@ -21,6 +21,7 @@ from kept.duties.rights.choice import (
     ChoiceAnswer,
     Whom,
     channel_of,
+    everyone,
     held_at_the_door,
     judged,
     known_purposes,
@@ -168,6 +169,9 @@ def lift(
             with controller.database.connection() as connection:
                 if others:  # what this one alone was recorded for ends with it
                     _seal(controller, others[0], _TAKEN, rows, connection)
+                known = controller.subjects.known(
+                    [int(value) for kind, value in rows if not kind], connection=connection
+                )
                 for kind, value in () if others else rows:
                     if kind:
                         controller.suppressions.lift(
@@ -176,6 +180,8 @@ def lift(
                         )  # fmt: skip
                         continue
                     subject = int(value)
+                    if subject not in known:
+                        continue  # erased meanwhile
                     held = controller.consents.facts(subject, now, connection=connection).held
                     agreed = [(f, False) for f in sorted(held) if f.startswith("agreed:")]
                     controller.consents.record(
@@ -248,14 +254,14 @@ def _seal(
 
 def _others(controller: Controller, case: Case) -> list[Case]:
     """The other cases that restrict something of what this one does."""
-    named = {(i.kind, i.normalised) for i in bound(controller, case)}
+    who = everyone(_bound(controller, case))
     return [
         one
         for state in IN_FORCE
         for one in controller.cases.all(state)
         if one.right == "restriction"
         and one.id != case.id
-        and not named.isdisjoint((i.kind, i.normalised) for i in bound(controller, one))
+        and not who.isdisjoint(everyone(_bound(controller, one)))
     ]
 
 

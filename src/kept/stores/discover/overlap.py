@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -21,6 +22,8 @@ from kept.stores.relational import SqlSession
 #: Distinct values compared for each column of a sample, and rows they are taken from.
 DISTINCT: Final = 1000
 _ROWS: Final = 20_000
+#: Types that hold whole numbers, and are equal to each other where they do.
+_COUNTS: Final = frozenset(("integer", "decimal", "real"))
 #: Tables below this size are counted where the engine has no statistics.
 _COUNTED: Final = 500_000
 
@@ -112,8 +115,9 @@ class Overlap:
             return {}
         both = zip(fields, row[::2], row[1::2], strict=True)
         return {
-            one: (least, most) for one, least, most in both
-            if isinstance(least, int) and isinstance(most, int)
+            one: (int(least), int(most)) for one, least, most in both
+            if isinstance(least, int | float | Decimal) and isinstance(most, int | float | Decimal)
+            and least % 1 == most % 1 == 0
         }  # fmt: skip
 
     def span(self, dataset: str, key: str) -> tuple[int, int]:
@@ -175,7 +179,7 @@ class Overlap:
         return tuple(
             not (
                 a.type == b.type
-                or {a.type, b.type} <= {"integer", "decimal"}
+                or {a.type, b.type} <= _COUNTS
             )
             or a.type == "other"
             or not (a.plain and b.plain)
@@ -201,7 +205,7 @@ class Overlap:
                 element = leaf
             else:
                 column = self._column(side, field)
-                if column.type == "integer":
+                if column.type in _COUNTS:
                     # programs write 0 and -1 for "nobody"
                     where.append(element > sa.literal_column("0"))
                 elif column.type == "text":

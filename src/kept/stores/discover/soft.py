@@ -133,20 +133,23 @@ def unspoken(
     """
     columns = [
         c for c in profile.table.columns.values()
-        if c.name not in tied and c.type in ("integer", "text", "uuid") and not c.generated
-        and (c.type == "text" or (c.name,) != profile.table.key)
-        and tuple(names.words(c.name)) != ("id",)
-        and MEASURES.isdisjoint(names.words(c.name))
+        if c.name not in tied and c.type in ("integer", "decimal", "real", "text", "uuid")
+        and not c.generated and (c.type == "text" or (c.name,) != profile.table.key)
+        and _may_be_key(c.name)
     ]  # fmt: skip
     people = dict.fromkeys((*linker.people, *reached))
     keys = {t: linker.profiles[t].table.key for t in people if t != profile.name}
-    numbers = [c.name for c in columns if c.type == "integer"]
+    numbers = [c.name for c in columns if c.type in ("integer", "decimal", "real")]
     # Programs write 0 and -1 for "nobody".
     counted = linker.overlap.ends(profile.name, numbers, beyond=0)
     pairs = [
         (Side(profile.name, (c.name,)), Side(target, key))
         for target, key in keys.items() if len(key) == 1
         for c in columns if _may_lead(linker, profile, c, counted.get(c.name), target, key[0])
+    ]  # fmt: skip
+    pairs += [
+        (here, Side(target, key))
+        for here in _inside(linker, profile, tied) for target, key in keys.items() if len(key) == 1
     ]  # fmt: skip
     found: dict[tuple[str, str], list[str]] = {}
     for start in range(0, len(pairs), _AT_ONCE):
@@ -156,16 +159,58 @@ def unspoken(
                 continue
             if linker.overlap.above(here, there) >= _SPREAD:
                 at = (there.dataset, there.fields[0])
-                found.setdefault(at, []).append(here.fields[0])
+                found.setdefault(at, []).append(".".join((*here.fields, *here.path)))
+    asked = {one for several in found.values() for one in several}
     return [
         Question(
             f"all values of {', '.join(f'`{one}`' for one in mine)} stand in `{to}.{on}`, and no"
             f" word says why: {'does it' if len(mine) == 1 else 'do they'} lead to people there?"
             " Then write the link, and the rows are found, and erased",
-            tuple(mine),
+            tuple(dict.fromkeys(one.partition(".")[0] for one in mine)),
         )
         for (to, on), mine in found.items()
+    ] + [
+        Question(
+            f"`{c.name}` holds {how}: does it lead to people? No link follows that as it is"
+            " written, so the rows are found only by something else",
+            (c.name,),
+        )
+        for c in profile.table.columns.values()
+        if keys
+        and c.name not in (*tied, *asked)
+        and _may_be_key(c.name)
+        and (how := _written(profile, c)) is not None
     ]
+
+
+def _may_be_key(name: str) -> bool:
+    parts = names.words(name)
+    return tuple(parts) != ("id",) and MEASURES.isdisjoint(parts)
+
+
+def _inside(linker: Linker, profile: Profile, tied: Collection[str]) -> Iterator[Side]:
+    """Places of whole numbers in documents, which no word ties to anything."""
+    for column, look in profile.looks.items():
+        for path, counts in list(look.paths.items())[:_PATHS]:
+            whole = column not in tied and counts.get("whole", 0) == counts["seen"]
+            if not whole or not _may_be_key(path[-1]) or any('"' in step for step in path):
+                continue
+            if linker.overlap.idiom.leaf(profile.table.clause.c[column], path) is not None:
+                yield Side(profile.name, (column,), path)
+
+
+def _written(profile: Profile, column: Column) -> str | None:
+    """How a column holds numbers that are no key as they stand; None where it does not. What names
+    its own rows so leads to nobody else's.
+    """
+    look = profile.look(column.name)
+    if column.type not in ("text", "other", "json") or look.distinct < _ENOUGH:
+        return None
+    if look.share("several") == 1 and look.share("number") < 0.9:
+        return "several numbers in one value"
+    if look.share("written") == 1 and not profile.unique(column.name):
+        return "numbers with zeros or letters before them"
+    return None
 
 
 def _may_lead(
@@ -176,7 +221,7 @@ def _may_lead(
     with all keys of all tables of people are too many to compare.
     """
     if linker.profiles[target].table.columns[key].type != "integer":
-        return column.type != "integer"
+        return column.type in ("text", "uuid")
     if column.type == "text":  # those that hold anything else cannot be such keys
         return profile.look(column.name).share("number") == 1
     least, most = linker.overlap.span(target, key)

@@ -231,12 +231,16 @@ def entropy(texts: Iterable[str]) -> float:
     return -sum(n / total * math.log2(n / total) for n in counts.values()) if total else 0.0
 
 
+#: A whole number with zeros or letters before it, and several of them in one text.
+_WRITTEN: Final = re.compile(r"(?:[A-Za-z]{1,4}[-_#:/ ]?\d{2,12}|0\d{2,18})\Z")
+_SEVERAL: Final = re.compile(r"[\[{(]?\s*\d{1,18}(?:\s*[,;| ]\s*\d{1,18})*\s*[\]})]?\Z")
+
 _SHAPES: Final[tuple[tuple[str, Callable[[str], object]], ...]] = (
     ("email", email), ("ip", ip), ("uuid", _UUID.match), ("hash", _HASH.match),
     ("agent", _AGENT.search), ("url", _URL.match), ("iban", iban), ("card", card),
     ("country", country), ("post", _POST.match), ("street", _STREET.match),
     ("coordinate", _COORDINATE.match), ("token", _TOKEN.match), ("name", _NAME.match),
-    ("number", str.isdigit),
+    ("number", str.isdigit), ("written", _WRITTEN.match), ("several", _SEVERAL.match),
 )  # fmt: skip
 
 

@@ -85,6 +85,7 @@ SAID: Final = {
     "confirmed": "bestätigt",
     "The code was wrong too often.": "Der Code war zu oft falsch.",
     "The code is more than ten minutes old, so it is no longer good.": "Der Code ist älter als zehn Minuten und gilt darum nicht mehr.",
+    "Your code was right. The other one of you has to type a code too; it was mailed there. Before that nothing happens.": "Ihr Code hat gestimmt. Auch der oder die andere muss einen Code eintippen; er ging per E-Mail dorthin. Vorher geschieht nichts.",
     "Have a new one sent.": "Lassen Sie sich einen neuen senden.",
     "Please ask again, or write to us.": "Bitte fragen Sie noch einmal von vorn oder schreiben Sie uns.",
     "That was not the code. Look at the newest mail, and try again.": "Das war nicht der Code. Sehen Sie in die neueste E-Mail und versuchen Sie es noch einmal.",

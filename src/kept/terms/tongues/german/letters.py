@@ -81,7 +81,7 @@ SAID: Final = {
     "The use of your data is restricted. You were told that this ends.": "Die Verwendung Ihrer Daten ist eingeschränkt. Dass das endet, haben wir Ihnen gesagt.",
     "The use of your data is restricted. You will be told before that ends.": "Die Verwendung Ihrer Daten ist eingeschränkt. Bevor das endet, sagen wir es Ihnen.",
     "This restriction has ended.": "Diese Einschränkung ist zu Ende.",
-    "This restriction has ended, but the use of your data stays restricted, as another request of yours asks.": "Diese Einschränkung ist zu Ende; die Verwendung Ihrer Daten bleibt aber eingeschränkt, wie eine andere Anfrage von Ihnen verlangt.",
+    "This restriction has ended. What another request of yours restricts stays restricted until that one ends.": "Diese Einschränkung ist zu Ende. Was eine andere Anfrage von Ihnen einschränkt, bleibt eingeschränkt, bis auch die andere Einschränkung endet.",
     "What you object to has stopped, but for what rests on grounds to which nobody can object. Of some of it we weigh whether our reasons weigh more; you are told what comes of that.": "Wogegen Sie Widerspruch einlegen, hat aufgehört, bis auf das, was auf Gründen beruht, denen man nicht widersprechen kann. Bei einem Teil wägen wir ab, ob unsere Gründe schwerer wiegen; was daraus wird, sagen wir Ihnen.",
     "What you object to has stopped. Of some of it we weigh whether our reasons weigh more; you are told what comes of that.": "Wogegen Sie Widerspruch einlegen, hat aufgehört. Bei einem Teil wägen wir ab, ob unsere Gründe schwerer wiegen; was daraus wird, sagen wir Ihnen.",
     "This is not finished. What follows says how far we have come.": "Das ist noch nicht fertig. Was folgt, sagt, wie weit wir sind.",
