@@ -230,6 +230,8 @@ def test_a_case_that_is_over_says_how_she_is_told(kept: Kept, place: Path) -> No
     case = made.document["case"]
     shown = kept("case", "show", case, "--dir", place).out
     assert re.search(rf"She is still to be told: \S*kept case answer {case}", shown)
+    # To print it does not end that; to enter that it reached her does.
+    assert re.search(rf"enter that: \S*kept case posted {case} --on DATE --in-person", shown)
     assert "Her package goes with it" in shown
 
 

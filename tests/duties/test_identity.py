@@ -572,7 +572,8 @@ def test_RIGHT_19_a_system_without_her_that_comes_back_is_looked_through_for_who
         "    retention: messages\n    clock: at\n    activities: [communicate]\n    fields:\n"
         "      id: {type: integer, nullable: false}\n"
         "      mail: {category: contact.email, identifies: email}\n"
-        "      called: {category: contact.name}\n      at: {type: datetime}\n",
+        "      called: {category: contact.name}\n      at: {type: datetime}\n"
+        "      tel: {category: contact.phone, identifies: phone}\n",
         "utf-8",
     )
     with (world / "kept.toml").open("a", encoding="utf-8") as file:
@@ -582,9 +583,11 @@ def test_RIGHT_19_a_system_without_her_that_comes_back_is_looked_through_for_who
         )
     with contextlib.closing(sqlite3.connect(world / "away")) as club:
         club.executescript(
-            "CREATE TABLE member (id INTEGER PRIMARY KEY, mail TEXT, called TEXT, at TEXT);"
-            "INSERT INTO member VALUES (1, 'o@example.org', 'O''Neill ANA', '2026-01-01'),"
-            " (2, 'p@example.org', 'Somebody Else', '2026-01-01')"
+            "CREATE TABLE member (id INTEGER PRIMARY KEY, mail TEXT, called TEXT, at TEXT,"
+            " tel TEXT);"
+            "INSERT INTO member VALUES (1, 'o@example.org', 'O''Neill ANA', '2026-01-01', NULL),"
+            " (2, 'p@example.org', 'Somebody Else', '2026-01-01', NULL),"
+            " (3, NULL, 'Ana O''Neill', '2026-01-01', '+49 30 123456')"
         )
     with Controller.open(deployment.read(world)) as desk:
         gone = rights.erase(desk, _request(ANA), NOW)
@@ -592,8 +595,37 @@ def test_RIGHT_19_a_system_without_her_that_comes_back_is_looked_through_for_who
         (world / "away").rename(world / "club.sqlite")
         went_on = rights.erase(desk, _request(case=gone.case), NOW)
         assert not any("doubtful matches in club" in w for w in went_on.warnings)
-        assert [(d.case, d.reason) for d in desk.doubts.all()] == [(gone.case, "namesake")]
-        assert "nothing proven to be yours: 1 record" in _letter(desk, gone.case)
+        # And for what carries her number, which her rows said and nobody has proven.
+        assert {(d.case, d.reason, d.kind) for d in desk.doubts.all()} == {
+            (gone.case, "namesake", "email"), (gone.case, "unproven", "email")
+        }  # fmt: skip
+        assert "nothing proven to be yours: 2 records" in _letter(desk, gone.case)
+
+
+def test_RIGHT_19_what_was_decided_to_be_anothers_stays_when_an_erasure_goes_on(
+    desk: Controller, world: Path
+) -> None:
+    """RIGHT-19: the decision went with her first rows, and the row of her mother, with a number
+    of both, with the system that was away. It could not be refused: the case names that number.
+    """
+    sql(world, "UPDATE customer SET phone = NULL")
+    sql(world, CANDIDATES["unproven"])
+    rights.access(desk, _request(ANA), NOW, out=world / "a.zip")
+    (doubt,) = desk.doubts.all()
+    identity.settle(desk, doubt.id, "different", "mother and daughter", _who(desk), NOW)
+    (world / "shop.sqlite").rename(world / "away")
+    both = _request(ANA, parse("phone=+49 30 123456"))
+    gone = rights.erase(desk, both, NOW)
+    assert not gone.complete
+    (world / "away").rename(world / "shop.sqlite")
+    assert rights.erase(desk, _request(case=gone.case), NOW).complete
+    there = str(sql(world, "SELECT email FROM customer"))
+    assert "other@example.org" in there
+    assert "ana@example.org" not in there
+    # It may be hers all the same by what nobody has proven: that is asked, and told.
+    (waits,) = desk.doubts.all()
+    assert (waits.case, waits.reason, waits.other) == (gone.case, "unproven", "phone")
+    assert "nothing proven to be yours: 1 record" in _letter(desk, gone.case)
 
 
 def _letter(controller: Controller, case: str) -> str:
@@ -626,6 +658,40 @@ def test_RIGHT_19_what_waits_stays_with_a_later_erasure_that_did_not_meet_it_aga
     assert not rights.erase(desk, _request(case=first), later).complete
     identity.settle(desk, left.id, "different", "another child", _who(desk), later)
     assert rights.erase(desk, _request(case=first), later).complete
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_RIGHT_19_what_is_decided_to_be_a_childs_keeps_its_case_whichever_case_has_it(
+    desk: Controller, world: Path, when: str
+) -> None:
+    """RIGHT-19: the child came back, and was erased by a number that the case does not name: what
+    was decided to be the child's stood there, and the case was over and had forgotten it.
+    """
+    sql(world, CANDIDATES["plus-tag"])
+    child = Request(((ANA,),), override="her mother called", ground="child")
+    first = rights.erase(desk, child, NOW).case
+    desk.deliver(NOW)
+    for task in desk.tasks():
+        answered = Answered(Outcome.DONE, "Jo", NOW, "their letter")
+        rights.recipients.record(desk, task.id, answered, "operator")
+    doubt = next(d for d in desk.doubts.all() if d.reason == "plus-tag")
+    day = dt.timedelta(days=1)
+    if when == "before":
+        identity.settle(desk, doubt.id, "same", "her mother says so", _who(desk), NOW + day)
+    sql(
+        world,
+        "INSERT INTO customer VALUES (40, 'ana@example.org', 'Zed', '+49 30 123456', '2026-01-01')",
+    )
+    rights.erase(desk, _request(parse("phone=+49 30 123456")), NOW + 2 * day)
+    if when == "after":
+        doubt = next(d for d in desk.doubts.all() if d.reason == "plus-tag")
+        identity.settle(desk, doubt.id, "same", "her mother says so", _who(desk), NOW + 3 * day)
+    for d in desk.doubts.all():
+        identity.settle(desk, d.id, "different", "another child", _who(desk), NOW + 3 * day)
+    assert not rights.erase(desk, _request(case=first), NOW + 4 * day).complete
+    assert 31 in _notes(world)
+    rights.erase(desk, _request(parse("email=ana+shop@example.org")), NOW + 5 * day)
+    assert rights.erase(desk, _request(case=first), NOW + 6 * day).complete
 
 
 def test_RIGHT_19_what_was_met_since_an_erasure_began_waits_when_it_goes_on(

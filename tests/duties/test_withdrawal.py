@@ -210,9 +210,28 @@ def test_what_a_system_that_was_away_knows_her_by_is_bound_when_it_is_back(
     controller.consents.grant(subject, "marketing.phone", LATER, source="form")
     (letters / "away.sqlite").rename(letters / "shop.sqlite")
     later = LATER + dt.timedelta(days=1)
-    rights.withdraw(controller, Request((), case=answer.case), (), later, erase=True)
+    done = rights.withdraw(controller, Request((), case=answer.case), (), later, erase=True)
     assert "withdrawn:marketing.email" in controller.facts(PHONE, later).held
     assert "consent:marketing.phone" in controller.facts(ANA, later).held
+    # That is not among what it stops, and the case is over all the same: it never was.
+    assert done.complete
+    assert "marketing.phone" not in {t.purpose for t in done.stops}
+
+
+def test_what_she_agreed_to_since_stays_in_a_system_that_comes_back(
+    controller: Controller, agreed: int, letters: Path
+) -> None:
+    """Her newsletter of today went with what she took back before, and the case never ended."""
+    (letters / "shop.sqlite").rename(letters / "away.sqlite")
+    answer = _withdraw(controller, ANA, "marketing.email")
+    controller.consents.grant(agreed, "marketing.email", LATER, source="form")
+    (letters / "away.sqlite").rename(letters / "shop.sqlite")
+    later = LATER + dt.timedelta(days=1)
+    assert rights.withdraw(
+        controller, Request((), case=answer.case), (), later, erase=True
+    ).complete
+    assert _ids(letters) == [1, 2, 3, 4]
+    assert _allowed(controller, MAIL, at=later)
 
 
 def test_who_was_erased_meanwhile_is_held_to_her_withdrawal(

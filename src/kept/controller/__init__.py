@@ -761,12 +761,13 @@ class Controller:
 
     def alike(
         self, people: Sequence[Sequence[Identifier]], own: Mapping[Place, KeyTable],
+        before: Sequence[Sequence[Identifier]] = (),
         called: Sequence[tuple[int, tuple[str, ...]]] = (),
     ) -> Alike:  # fmt: skip
         """Rows that may be the people's and were not found for them: places, never values."""
         return look_alike(
             self.datamap, self._stores, self.locator.veil(), self.bundle.vocabulary.is_name,
-            people, own, called,
+            people, own, before, called,
         )  # fmt: skip
 
     @property

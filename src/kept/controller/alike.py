@@ -90,6 +90,13 @@ class _Said:
     #: Her names, field by field, as rows spell them.
     called: dict[tuple[str, ...], None] = field(default_factory=dict)
 
+    def known(self, one: Identifier) -> None:
+        """Take up by what a row says whose it is."""
+        if one.kind in LINKING:
+            self.ids.setdefault((one.kind, one.normalised), one)
+        elif one.kind in _MACHINES:
+            self.machines.setdefault((one.kind, one.normalised), one)
+
     def name(self, parts: tuple[str, ...]) -> None:
         """Take up a name, given by the fields of a row that are not empty."""
         if words := same_name(" ".join(parts)):
@@ -105,16 +112,21 @@ def look(
     is_name: IsName,
     people: Sequence[Sequence[Identifier]],
     own: Mapping[Place, KeyTable],
+    before: Sequence[Sequence[Identifier]] = (),
     called: Sequence[tuple[int, tuple[str, ...]]] = (),
 ) -> Alike:
     """Look for what may be the people's, given by what they were searched and what was found.
 
     Each is judged as if she were alone: what is another's of them may be hers all the same.
-    `called` are names of theirs beside those in their rows, as `Alike.called` has them.
+    `before` and `called` are what rows of theirs said that are gone: by what each one was known,
+    and names as `Alike.called` has them.
     """
     found = Alike()
     places = _places(datamap, stores)
     said = _heard(places, stores, is_name, people, own, found.unreached)
+    for who, several in enumerate(before):
+        for one in several:
+            said[who].known(one)
     for who, parts in called:
         said[who].name(parts)
     found.hers = [list(one.ids.values()) for one in said]
@@ -222,10 +234,8 @@ def _listen(
     with store.session() as session:
         for _, batch in session.read([by_key(dataset.name, table, told_by(dataset, is_name))]):
             for who, row in _rows(batch):
-                for one in _identifiers(strong, row):
-                    said[who].ids.setdefault((one.kind, one.normalised), one)
-                for one in _identifiers(weak, row):
-                    said[who].machines.setdefault((one.kind, one.normalised), one)
+                for one in _identifiers([*strong, *weak], row):
+                    said[who].known(one)
                 said[who].name(_name(naming, row))
 
 

@@ -152,10 +152,31 @@ class Doubts:
             ).rowcount  # fmt: skip
         return new
 
-    def waiting_with(self, ones: Sequence[Identifier]) -> list[Doubt]:
-        """Those that were met with one of these, and wait."""
+    def take(self, case: Case, ones: Sequence[Doubt], *, connection: Connection) -> None:
+        """Let an erasure have what other cases met, as it was decided there."""
+        for one in ones:
+            row = connection.execute(
+                "SELECT sealed, words FROM identity_doubt WHERE id = %s FOR UPDATE", (one.id,)
+            ).fetchone()
+            again = [
+                data and self._vault.seal(
+                    case.key_subject, _CLASS,
+                    self._vault.unseal(-one.number, _CLASS, data, _LABEL, connection=connection),
+                    _LABEL, connection=connection,
+                )
+                for data in row or ()
+            ]  # fmt: skip
+            if again:
+                connection.execute(
+                    "UPDATE identity_doubt SET number = %s, subject = NULL, sealed = %s, words = %s"
+                    " WHERE id = %s",
+                    (case.number, *again, one.id),
+                )
+
+    def met_with(self, ones: Sequence[Identifier], *, settled: bool = False) -> list[Doubt]:
+        """Those that were met with one of these, and wait; with `settled` also the decided ones."""
         macs = {identity_mac(self._vault, one) for one in ones}
-        return self._read("d.outcome IS NULL AND d.mac = ANY(%s)", (list(macs),))
+        return self._read("(%s OR d.outcome IS NULL) AND d.mac = ANY(%s)", (settled, list(macs)))
 
     def apart(self, ones: Sequence[Identifier]) -> dict[bytes, set[bytes]]:
         """`identity_mac` of those of `ones` of which rows that are like hers were decided to be

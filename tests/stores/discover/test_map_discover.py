@@ -437,15 +437,17 @@ def test_what_stands_behind_addresses_and_among_other_words_is_asked_about(tmp_p
             """
             CREATE TABLE kisi (no INTEGER PRIMARY KEY, ad TEXT, soyad TEXT, eposta TEXT);
             CREATE TABLE siparis (no INTEGER PRIMARY KEY, sahip INTEGER, tutar INTEGER);
-            CREATE TABLE degisiklik (no INTEGER PRIMARY KEY, eden TEXT, aranan TEXT);
+            CREATE TABLE degisiklik (
+                no INTEGER PRIMARY KEY, eden TEXT, aranan TEXT, kim TEXT);
             """
         )
         for n in range(1, 61):
             eden = f"w{n}@example.org" if n % 20 == 0 else f"sistem-{n}"
             aranan = f"+49 30 9018{n:02}{n:02}" if n % 20 == 0 else f"dahili {n}"
+            kim = "+49 30 901810" if n == 20 else "dahili"
             for table, row in (
                 ("kisi", (n + 700, worlds.FIRST[n % 8], worlds.LAST[n % 7], f"k{n}@example.org")),
-                ("siparis", (n, 761 - n, n % 9)), ("degisiklik", (n, eden, aranan)),
+                ("siparis", (n, 761 - n, n % 9)), ("degisiklik", (n, eden, aranan, kim)),
             ):  # fmt: skip
                 made.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
     written = tmp_path / "dukkan.yml"
@@ -456,6 +458,7 @@ def test_what_stands_behind_addresses_and_among_other_words_is_asked_about(tmp_p
     said = dict(line.strip().split(":", 1) for line in drafted.splitlines() if ": " in line)
     assert "text with an address in it" in said["eden"]
     assert "text with a telephone number in it" in said["aranan"]
+    assert "text with a telephone number in it" in said["kim"]
 
 
 def test_without_the_extra_it_says_what_is_missing(tmp_path: Path) -> None:

@@ -448,6 +448,10 @@ def _to_tell(controller: Controller, case: Case, common: Common) -> list[str]:
     by_mail = mailing.why_not(controller, case) is None
     way = common.next("case", "answer", case.id, *(["--mail"] if by_mail else []))
     lines = ["", f"She is still to be told: {way}"]
+    if not by_mail:
+        handed = common.next("case", "posted", case.id, "--on", "DATE", "--in-person")
+        paper = common.next("case", "letter", case.id, "--pdf", "FILE")
+        lines.append(f"When it has reached her, enter that: {handed} (on paper, before: {paper})")
     if case.right in PACKED and case.state is State.CLOSED:
         lines.append("Her package goes with it: its page at the desk puts that behind a link.")
     return lines

@@ -17,15 +17,16 @@ from kept.controller.alike import Alike, Met
 from kept.duties.rights.receipts import BEFORE
 from kept.errors import Shredded
 from kept.ledger.entry import Entry
-from kept.model.select import KeyTable
+from kept.model.select import KeySet, KeyTable
 from kept.model.values import Value
-from kept.records.case import Case, State
+from kept.records.case import NEEDLES, Case, State
 from kept.records.declared import SYSTEM
 from kept.records.doubt import SAME, Doubt, Pair
 from kept.records.identity import Known
 from kept.records.subject import LINKING
 from kept.terms.identifiers import KINDS, Identifier
 from kept.terms.likeness import REASONS
+from kept.terms.rights import CHILD
 
 _UNASKED: Final = "nobody could look for doubtful matches in "
 #: States in which nobody has looked at what a case would do.
@@ -127,21 +128,21 @@ def coverage(
 
 def covered_late(
     controller: Controller, case: Case, people: Sequence[Sequence[Identifier]],
-    called: Sequence[tuple[int, tuple[str, ...]]], found: Mapping[Place, KeyTable],
-    back: Collection[str], said: Sequence[str], now: dt.datetime,
-) -> tuple[str, ...]:  # fmt: skip
-    """The warnings of an erasure (`said`) once the systems of `back` answer: doubtful matches there
-    are counted and queued like the others. `people` and `called` by all that her rows had said,
-    `found` what is there of them.
+    known: Sequence[Sequence[Identifier]], called: Sequence[tuple[int, tuple[str, ...]]],
+    found: Mapping[Place, KeyTable], back: Collection[str], said: Sequence[str], now: dt.datetime,
+) -> tuple[tuple[str, ...], Sequence[tuple[int, tuple[str, ...]]]]:  # fmt: skip
+    """The warnings of an erasure (`said`) once the systems of `back` answer, and what she is called
+    by now: doubtful matches there are counted and queued like the others. `found` is what is there
+    of `people`; `known` and `called` are what her rows had said, which is not proven to be hers.
     """
-    alike = controller.alike(people, found, called)
+    alike = controller.alike(people, found, known, called)
     alike.met = [m for m in alike.met if m.place[0] in back]
     before = _met(controller, case, planned=True)
     doubts, nameless = _queued(controller, case, people, alike, before, now)
     away = [w.removeprefix(_UNASKED).split(", ") for w in said if w.startswith(_UNASKED)]
     still = {s for several in away for s in several if s not in back or s in alike.unreached}
     late = Coverage(doubts=doubts, nameless=nameless, unasked=tuple(sorted(still)))
-    return (*(w for w in said if not w.startswith(_UNASKED)), *late.words)
+    return (*(w for w in said if not w.startswith(_UNASKED)), *late.words), alike.called
 
 
 def _met(controller: Controller, case: Case, *, planned: bool = False) -> tuple[int, int]:
@@ -169,15 +170,16 @@ def _queued(
     met = set().union(*doubts.values())
     nameless = met - pairs.keys()
     new = list(dict.fromkeys(one for several in pairs.values() for one in several))
+    count = 0
     if case.right == "erasure":
         # What was met by rows of hers that went before, or in a system that is away now, is not to
         # be met again when she is gone.
-        new = list(dict.fromkeys((*new, *_waiting(controller, (*people, *alike.hers)))))
+        count = take_over(controller, case, (*people, *alike.hers))
     rows = before[0] + len(met), before[1] + len(nameless)
     # What was entered when it was looked at before is not entered again.
     entered = (0, 0) if case.state in _UNSEEN else _met(controller, case)
     with controller.database.connection() as connection:
-        count = controller.doubts.add(case, new, now, connection=connection) if new else 0
+        count += controller.doubts.add(case, new, now, connection=connection) if new else 0
         # When her rows are gone nothing says any more what was like them.
         if count or (case.right == "erasure" and rows != entered):
             body = {
@@ -191,21 +193,22 @@ def _queued(
     )
 
 
-def take_over(
-    controller: Controller, case: Case, people: Sequence[Sequence[Identifier]], now: dt.datetime
-) -> None:
-    """Keep with an erasure what other cases of these people have met since, and nobody decided."""
-    if waits := _waiting(controller, people):
-        with controller.database.connection() as connection:
-            controller.doubts.add(case, waits, now, connection=connection)
-
-
-def _waiting(controller: Controller, people: Sequence[Sequence[Identifier]]) -> list[Pair]:
-    """What waits of people given by all that is theirs, but for what was theirs all the same."""
+def take_over(controller: Controller, case: Case, people: Sequence[Sequence[Identifier]]) -> int:
+    """Keep with an erasure what other cases of these people have met, given by all that is theirs,
+    but for what was theirs all the same; how many. What was decided is decided where it goes on, in
+    a system that was away, and what is a child's has to go before the case of the child is over.
+    """
     hers = [i for one in people for i in one if i.kind in LINKING]
     own = {_named(i) for i in hers}
-    pairs = [controller.doubts.pair(one) for one in controller.doubts.waiting_with(hers)]
-    return [pair for pair in pairs if _named(pair.other) not in own]
+    taken: list[Doubt] = []
+    for one in controller.doubts.met_with(hers, settled=True):
+        if one.case != case.id:
+            with contextlib.suppress(Shredded):  # the case of a child forgot whose it is
+                if _named(controller.doubts.pair(one).other) not in own:
+                    taken.append(one)
+    with controller.database.connection() as connection:
+        controller.doubts.take(case, taken, connection=connection)
+    return len(taken)
 
 
 def doubtful(controller: Controller, case: Case) -> int:
@@ -215,7 +218,12 @@ def doubtful(controller: Controller, case: Case) -> int:
     """
     if case.right == "erasure" and case.state not in BEFORE:
         rows, nameless = _met(controller, case)
-        known = _doubts(controller, case)
+        began = [e.at for e in controller.cases.events(case) if e.state is State.EXECUTING][:1]
+        # What was decided before was not in doubt, and is none of these.
+        known = [
+            one for one in _doubts(controller, case)
+            if one.settled_at is None or all(one.settled_at >= at for at in began)
+        ]  # fmt: skip
         if not known:  # what could be decided was, or went with her in another case
             return nameless
         waits = sum(one.outcome is None for one in known)
@@ -250,18 +258,26 @@ def decided_since(controller: Controller, case: Case) -> bool:
 
 def _doubts(controller: Controller, case: Case) -> list[Doubt]:
     """The doubtful matches of a case, decided or not. Those of an erasure go over to the next one
-    of the same person, which met them again.
+    of the same person; of a child also what any other case has met, which is forgotten with it.
     """
     mine = controller.doubts.all(settled=True, case=case.id)
-    if mine or case.right != "erasure":
+    if case.right != "erasure" or (mine and case.ground != CHILD):
         return mine
     with contextlib.suppress(Shredded):  # the case of a child forgot whose it is
-        given = {i for one in controller.cases.identifiers(case) for i in one}
-        later = {c.number: c for i in given for c in controller.cases.naming(i)}
-        for number in sorted(later, reverse=True):
-            if later[number].right == "erasure" and number > case.number:
-                mine += controller.doubts.all(settled=True, case=later[number].id)
+        for one in controller.doubts.met_with(known_of(controller, case), settled=True):
+            later = one.number > case.number and controller.cases.get(one.case).right == "erasure"
+            if one.case != case.id and (later or case.ground == CHILD):
+                mine.append(one)
     return mine
+
+
+def known_of(controller: Controller, case: Case) -> list[Identifier]:
+    """By what the people of a case were given, and what was sealed beside its plan."""
+    sealed = (controller.cases.sealed_keys(case, NEEDLES) or KeySet()).get(NEEDLES, KeyTable(()))
+    return [
+        *(i for one in controller.cases.identifiers(case) for i in one),
+        *(Identifier(str(kind), str(value)) for _, (kind, value) in sealed.rows),
+    ]
 
 
 def _people(controller: Controller, case: Case) -> tuple[list[tuple[Identifier, ...]], list[Known]]:

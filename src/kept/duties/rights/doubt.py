@@ -84,7 +84,11 @@ def refuse_several(
         doubt = met[0]
         instead = f"name her by {' or '.join(doubt.by)} instead" if doubt.by else "ask her"
         if doubt.decided:
-            instead = "decide anew what is wrong (`kept identity doubts --settled --show`)"
+            instead = (
+                "leave out what both use (a new case by what is hers alone; `kept identity unlink`"
+                " where it is linked to her), or decide anew what is wrong"
+                " (`kept identity doubts --settled --show`)"
+            )
         problem = Ambiguous(
             f"{doubt.words}; nothing was shown or changed",
             expected="identifiers of one person",
@@ -139,22 +143,48 @@ def _decided(
     """Where rows found for one person say what somebody has decided to be another's: a number that
     both use leads there, beside the identifier of which that was decided.
     """
-    several = [i for one in people if len(one) > 1 for i in one]
-    apart = controller.doubts.apart(several) if several else {}
-    if not apart:
-        return
-    vault = controller.vault
-    given = [{identity_mac(vault, i) for i in one} for one in people]
-    others = [set().union(*(apart.get(mac, ()) for mac in one)) - one for one in given]
-    for place, table in keys.items():
+    others = _others(controller, people)
+    for place, table in keys.items() if any(others) else ():
         if controller.abilities[place[0]].word:
             continue
         met: dict[int, set[bytes]] = {}
         for who, one in controller.identifiers({place: table}):
-            if (mac := identity_mac(vault, one)) in others[who]:
+            if (mac := identity_mac(controller.vault, one)) in others[who]:
                 met.setdefault(who, set()).add(mac)
         for who, macs in met.items():
             yield Doubt(who, *place, len(macs), (), decided=True)
+
+
+def _others(controller: Controller, people: Sequence[Sequence[Identifier]]) -> list[set[bytes]]:
+    """Of everybody who is named by several identifiers the `identity_mac` of those of which was
+    decided that what says them is another's.
+    """
+    several = [i for one in people if len(one) > 1 for i in one]
+    apart = controller.doubts.apart(several) if several else {}
+    given = [{identity_mac(controller.vault, i) for i in one} for one in people]
+    return [set().union(*(apart.get(mac, ()) for mac in one)) - one for one in given]
+
+
+def hers_alone(
+    controller: Controller, case: Case, people: Sequence[Sequence[Identifier]]
+) -> tuple[tuple[Identifier, ...], ...]:
+    """Everybody without what leads to rows that were decided to be another's, where she is named by
+    something else. For a case that was begun: by what it names her cannot be changed any more.
+    """
+    others = _others(controller, people)
+    kept = [tuple(one) for one in people]
+    if not any(others) or controller.cases.is_same_person(case):
+        return tuple(kept)
+    for who, one in enumerate(kept):
+        hers = [
+            i for i in one
+            if not others[who].intersection(
+                identity_mac(controller.vault, said)
+                for _, said in controller.identifiers(controller.keys(controller.locate([[i]])))
+            )
+        ]  # fmt: skip
+        kept[who] = tuple(hers) or one
+    return tuple(kept)
 
 
 def _apart(controller: Controller, place: Place, given: Sequence[Identifier], *, own: bool) -> int:

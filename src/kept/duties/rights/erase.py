@@ -21,6 +21,7 @@ from kept.decide.ties import norm
 from kept.duties.rights import carry, delivery, mailing, recipients
 from kept.duties.rights.child import forget
 from kept.duties.rights.covering import decided_since
+from kept.duties.rights.doubt import hers_alone
 from kept.duties.rights.ends import ends
 from kept.duties.rights.free_text import theirs
 from kept.duties.rights.planning import (
@@ -310,6 +311,7 @@ def _go_on(
     now: dt.datetime,
 ) -> EraseAnswer:
     """A case that was begun, from where it stopped."""
+    people = hers_alone(controller, case, people)
     among = _everywhere(controller)
     made = carry.sealed(controller, case)
     _refuse_held(controller, case, made, sought(controller, case, people).known, now)

@@ -18,7 +18,7 @@ from kept.decide import due, mentions, ties
 from kept.decide.plan import plan as make_plan
 from kept.duties.rights import anonymity, free_text
 from kept.duties.rights.child import sealing
-from kept.duties.rights.covering import coverage, covered_late, take_over
+from kept.duties.rights.covering import coverage, covered_late, known_of, take_over
 from kept.duties.rights.doubt import doubts, refuse_several
 from kept.duties.rights.request import refilled, refuse_mixed
 from kept.ledger.entry import Entry, name
@@ -89,7 +89,7 @@ def draw_up(
         located.warnings += covers.words
         called = covers.called if covers.unasked or located.unreached else ()
     else:
-        take_over(controller, case, about or people, now)
+        take_over(controller, case, about or people)
     # What other cases of hers had met and nobody has decided went over to this one by that.
     if (place := (SYSTEM.name, "identity_doubt")) in found:
         waits = controller.doubts.pairs(case)
@@ -309,7 +309,7 @@ class Sought:
     values: dict[Place, KeyTable]
     former: tuple[KeyRow, ...]
     spelt: tuple[KeyRow, ...]
-    called: tuple[tuple[int, tuple[str, ...]], ...]
+    called: Sequence[tuple[int, tuple[str, ...]]]
 
 
 def sought(controller: Controller, case: Case, people: Sequence[Sequence[Identifier]]) -> Sought:
@@ -339,8 +339,7 @@ def undecided(controller: Controller, case: Case) -> list[Doubt]:
     """
     waits = controller.doubts.all(case=case.id)
     if case.ground == CHILD:
-        known = sought(controller, case, controller.cases.identifiers(case)).known
-        waits += controller.doubts.waiting_with([i for one in known for i in one])
+        waits += controller.doubts.met_with(known_of(controller, case))
     return list({one.id: one for one in waits}.values())
 
 
@@ -397,11 +396,11 @@ def ask_again(
     if not back and not added:
         return made
     had = {p.system for p in made.systems}
-    warnings = made.warnings
+    warnings, called = made.warnings, before.called
     if back:
-        there = controller.keys(controller.locate(known, values=before.values))
-        warnings = covered_late(
-            controller, case, known, before.called, there, back, warnings, now
+        there = controller.keys(controller.locate(people, values=before.values))
+        warnings, called = covered_late(
+            controller, case, people, known, called, there, back, warnings, now
         )  # fmt: skip
     extended = replace(
         made,
@@ -417,8 +416,7 @@ def ask_again(
         place = (s.system, s.dataset)
         rows = hers[place].rows if place in hers else ()
         hers[place] = KeyTable(s.keys.fields, (*rows, *s.keys.rows))
-    called = before.called if extended.unreached else ()
-    found = _known(known, controller, hers, before.spelt, called)
+    found = _known(known, controller, hers, before.spelt, called if extended.unreached else ())
     with controller.database.connection() as connection:
         with connection.pipeline():
             controller.cases.extend_plan(case, extended, added, now, connection=connection)

@@ -8,7 +8,7 @@ may be done with any more is due: it goes with `erase`, in the same case.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -94,11 +94,11 @@ def withdraw(
         refuse_ended(case, *_FRESH, *_BEGUN)
         her = whom(controller, case, people, now)
         if case.state in _BEGUN:
-            parts = purposes = _recorded(controller, case)
+            parts = purposes = _recorded(controller, case, her, now)
             made = carry.sealed(controller, case)
             if made.unreached or not her.subjects:
                 with controller.database.connection() as connection:
-                    _hold(controller, case, her, people, parts, actor, now, connection)
+                    _hold(controller, case, her, people, parts, actor, now, connection, again=True)
             if made.unreached:
                 again = _due(controller, case, people, her, parts, region, now)
                 made = carry.asked_again(controller, case, made, again, now)
@@ -176,9 +176,10 @@ def _record(
 def _hold(
     controller: Controller, case: Case, her: Whom, people: Sequence[Sequence[Identifier]],
     parts: Sequence[str], actor: Actor, now: dt.datetime, connection: Connection,
+    *, again: bool = False,
 ) -> None:  # fmt: skip
-    """Her choice, under all that is known to be hers by now, and its entries. Where it was recorded
-    before, what holds already is not recorded again, and what she has agreed to since stays.
+    """Her choice, under all that is known to be hers by now, and its entries. `again`: what holds
+    already is not recorded again.
     """
     layout = controller.rules.layout
     # A choice that nobody is known for yet would be met by nobody's next decision.
@@ -186,15 +187,11 @@ def _hold(
     known = controller.consents.facts_of(subjects, now, connection=connection)
     if len(subjects) == 1:
         controller.subjects.link(subjects[0], her.identifiers, "used", now, connection=connection)
-    entries = list(controller.ledger.entries(kind="consent.withdrawn", case=case.id))
-    first = entries[0][1].at if entries else None
     new: dict[str, None] = {}
     for subject, facts in zip(subjects, known, strict=True):
-        todo = parts
-        if first is not None:
-            words = controller.consents.words([subject], now, connection=connection)
-            yes = {w.fact: w.since for w in words if w.holds}
-            todo = [p for p in parts if not _stands(p, facts.held, yes, first)]
+        todo = [p for p in parts if not (
+            again and f"withdrawn:{p}" in facts.held and f"consent:{p}" not in facts.held
+        )]  # fmt: skip
         said = [
             (f"{kind}:{p}", kind == "withdrawn") for p in todo for kind in ("consent", "withdrawn")
         ]
@@ -211,25 +208,19 @@ def _hold(
     ])  # fmt: skip
 
 
-def _stands(
-    purpose: str, held: Collection[str], yes: Mapping[str, dt.datetime], first: dt.datetime
-) -> bool:
-    """Whether of somebody nothing is to be recorded again: the withdrawal of `first` holds, or she
-    has agreed (`yes`: since when) after it.
+def _recorded(controller: Controller, case: Case, her: Whom, now: dt.datetime) -> tuple[str, ...]:
+    """The purposes of a case that was begun, from its entries, without those that she has agreed to
+    since: that stands, whatever is left to do.
     """
-    consent = f"consent:{purpose}"
-    if consent in held:
-        return yes[consent] > first
-    return f"withdrawn:{purpose}" in held
-
-
-def _recorded(controller: Controller, case: Case) -> tuple[str, ...]:
-    """The purposes of a case that was begun, from its entries."""
-    found = (
-        str(e.body["purpose"])
-        for _, e in controller.ledger.entries(kind="consent.withdrawn", case=case.id)
-    )
-    return tuple(dict.fromkeys(found))
+    entries = [e for _, e in controller.ledger.entries(kind="consent.withdrawn", case=case.id)]
+    since: set[str] = set()
+    for subject, facts in zip(
+        her.subjects, controller.consents.facts_of(her.subjects, now), strict=True
+    ):
+        yes = {w.fact: w.since for w in controller.consents.words([subject], now) if w.holds}
+        since |= {f for f in facts.held & yes.keys() if yes[f] > entries[0].at}
+    found = dict.fromkeys(str(e.body["purpose"]) for e in entries)
+    return tuple(p for p in found if f"consent:{p}" not in since)
 
 
 def _due(

@@ -229,7 +229,7 @@ def _inside(look: Look, column: Column) -> Verdict | None:
     or not, and whatever the column is called."""
     # Some of the values may be an address and nothing else, beside `system` or a number.
     mailed = look.shapes.get("mentions", 0) + look.shapes.get("email", 0)
-    called = look.shapes.get("calls", 0) if look.share("phone") < 0.5 else 0
+    called = look.shapes.get("calls", 0)
     for count, said in ((mailed, "an address"), (called, "a telephone number")):
         if count and column.type in ("text", "other"):
             return Verdict(
