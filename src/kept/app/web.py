@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -37,6 +36,7 @@ from kept.app import (
     wellknown,
 )
 from kept.app.desk import working
+from kept.app.log import logged
 from kept.app.often import Often
 from kept.app.surface import SURFACES
 from kept.controller import Controller
@@ -80,6 +80,8 @@ def _strict(response: Response[Any]) -> Response[Any]:
 
 def _kept_error(request: Request[Any, Any, Any], problem: KeptError) -> Response[Any]:
     status = 400 if isinstance(problem, UsageError) else 503
+    if status == 503:
+        logged(request.app.state.clock(), f"{type(problem).__name__} while answering a request")
     if not _for_programs(request):
         return _strict(pages.error_page(request, status))
     # Without `met`: an answer repeats nothing of what was sent.
@@ -93,6 +95,8 @@ def _http_error(request: Request[Any, Any, Any], problem: HTTPException) -> Resp
         page = pages.error_page(request, problem.status_code)
         page.headers.update(problem.headers or {})  # 405 says what is allowed (RFC 9110, 15.5.6)
         return _strict(page)
+    if problem.status_code == 401:
+        logged(request.app.state.clock(), "a request to the API had no right token")
     document: dict[str, Any] = {"status_code": problem.status_code, "detail": problem.detail}
     if isinstance(problem, ValidationException):
         document["detail"] = "the request is not of the form that this path takes"
@@ -109,7 +113,7 @@ def _unreadable(request: Request[Any, Any, Any], _: Exception) -> Response[Any]:
 
 def _unexpected(request: Request[Any, Any, Any], problem: Exception) -> Response[Any]:
     # The kind of failure alone: its words may hold what was sent or stored.
-    print(f"kept: {type(problem).__name__} while answering a request", file=sys.stderr)
+    logged(request.app.state.clock(), f"{type(problem).__name__} while answering a request")
     if not _for_programs(request):
         return _strict(pages.error_page(request, 500))
     document = {"status_code": 500, "detail": "something went wrong"}
