@@ -55,6 +55,9 @@ HEADERS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+#: Sent too where `[site] url` is https on its usual port: for a year browsers ask this host by
+#: https alone (RFC 6797). Of hosts below it only who runs them can say that.
+BY_HTTPS_ALONE: Final = (b"strict-transport-security", b"max-age=31536000")
 _ELSEWHERE: Final = "This server does not answer under that name; kept.toml [site] url gives it.\n"
 #: Seconds within which a body has to arrive.
 BODY_SECONDS: Final = 15.0
@@ -209,6 +212,26 @@ def _named(app: ASGIApp, names: frozenset[str]) -> ASGIApp:
     return answer
 
 
+def https_alone(url: str | None) -> bool:
+    """Whether browsers may be told to ask the host of a site by https alone: what else it serves on
+    another port they would ask so as well.
+    """
+    parts = urlsplit(url or "")
+    return parts.scheme == "https" and parts.port in (None, 443)
+
+
+def _pinned(app: ASGIApp) -> ASGIApp:
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_it(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message["headers"], BY_HTTPS_ALONE]}
+            await send(message)
+
+        await app(scope, receive, with_it)
+
+    return answer
+
+
 def _door() -> Router:
     given_up: dict[int | type[Exception], Any] = dict.fromkeys(
         (RecursionError, UnicodeDecodeError), _unreadable
@@ -288,6 +311,8 @@ def make(
     app.asgi_handler = _in_time(_answering_head(_readable(app.asgi_handler)), BODY_SECONDS)
     if names is not None:
         app.asgi_handler = _named(app.asgi_handler, names)
+    if https_alone(controller.site_url):
+        app.asgi_handler = _pinned(app.asgi_handler)
     if controller.post is not None:
 
         def send_code(case: Case, code: str, until: dt.datetime) -> bool:
