@@ -696,6 +696,34 @@ def test_a_letter_is_entered_and_a_report_decided(desk: Desk) -> None:
     assert "/desk/cases/" in done.headers["location"]
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"arrived": "2099-01-01"}, "the day of arrival is to come"),
+        ({"arrived": "yesterday"}, "day"),
+        ({"channel": "phone", "post": "1 Long Road"}, "only a letter has a scan and an address"),
+        ({"channel": "pigeon"}, "there is no such channel"),
+        ({"region": "Atlantis"}, "there is no such region"),
+        ({"kind": "email", "value": "+41 44 765 43 21"}, "e-mail"),
+        ({"value": ""}, "nobody is named"),
+        ({"asks": "everything"}, "nothing of that kind is asked"),
+        ({"words": "x" * 30_000}, "the text is too long"),
+    ],
+)
+def test_what_is_not_so_or_does_not_go_together_is_not_entered(
+    wrong: dict[str, str], said: str, desk: Desk
+) -> None:
+    """Sent as a browser sends it that asks for nothing to be filled in."""
+    ines = at(desk, "ines")
+    whole = {"channel": "letter", "arrived": str(desk.now.date()), "asks": "access",
+             "kind": "phone", "value": "+41 44 765 43 21"}  # fmt: skip
+    before = len(desk.controller.intakes.all())
+    answer = ines.post("/desk/requests/new", **(whole | wrong))
+    assert answer.status_code == 400
+    assert said in words(answer.text).lower()
+    assert len(desk.controller.intakes.all()) == before
+
+
 def test_what_is_unclear_is_sorted_and_ended(desk: Desk) -> None:
     ines = at(desk, "ines")
     today = desk.controller.day(desk.now).isoformat()

@@ -288,11 +288,17 @@ def test_a_disabled_account_is_not_let_in(desk: Desk, there: Provider) -> None:
     assert "no account here" in words(log_in(desk.browser()).text)
 
 
-def test_a_provider_that_is_down_lets_nobody_in(desk: Desk, there: Provider) -> None:
+def test_a_provider_that_is_down_lets_nobody_in(
+    desk: Desk, there: Provider, capsys: pytest.CaptureFixture[str]
+) -> None:
     browser = desk.browser()
     given, _ = there_and_back(browser)
     there.down = True
+    capsys.readouterr()
     answer = browser.post(BACK, **given)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "Z a login through the provider failed: " in line
+    assert given["code"] not in line
     refused(desk, answer, 503, "cannot be asked now")
     assert "Log in with your password here" in words(answer.text)
     there.asked.clear()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import datetime as dt
 import email
 import email.policy
 import smtplib
+import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -17,6 +20,7 @@ from typing import Any
 
 import pytest
 from tests.asking import Inbox, mail_server, read, text
+from tests.stores import conftest as stores
 from tests.world import NOW, edit, make
 
 from kept import deployment
@@ -27,6 +31,7 @@ from kept.records.outbox import Letter
 from kept.stores.post import Written, _nobody
 
 DAY = dt.timedelta(days=1)
+certificate = stores.certificate
 
 
 @pytest.fixture
@@ -62,6 +67,39 @@ def test_a_letter_reaches_every_address_that_is_one(
     (letter,) = inbox.letters
     assert letter["X-Rcpt"].casefold() == to.casefold()
     assert "hello" in text(letter)
+
+
+def test_a_server_whose_certificate_is_not_known_gets_nothing_and_that_is_logged(
+    kept_url: str, tmp_path: Path, certificate: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        got: list[bytes] = []
+
+        def answer() -> None:
+            one, _ = listener.accept()
+            with contextlib.suppress(OSError), context.wrap_socket(one, server_side=True) as safe:
+                got.append(safe.recv(100))
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        settings = (
+            f'[mail]\nurl = "smtps://localhost:{listener.getsockname()[1]}"\n'
+            'from = "privacy@example.net"\n'
+        )
+        directory = make(tmp_path / "world", kept_url, extra=settings)
+        with Controller.open(deployment.read(directory)) as controller:
+            put(controller, "ana@example.org")
+            capsys.readouterr()
+            assert mail.deliver(controller, lambda: NOW) == mail.Sent(0, 1)
+            said = capsys.readouterr().err
+        thread.join(10)
+    assert got in ([], [b""])
+    assert said == (
+        f"kept: {NOW:%Y-%m-%dT%H:%M:%SZ} a letter waits: mail to people could not be sent"
+        " (SSLCertVerificationError)\n"
+    )
 
 
 def test_nothing_that_is_written_becomes_a_header_or_a_mark(

@@ -171,6 +171,15 @@ def test_every_answer_is_strict(path: str, served: tuple[str, Path]) -> None:
     tells = {"Referrer-Policy": "same-origin"} if path == "/privacy/choices" else {}
     for name, value in (HEADERS | tells).items():
         assert headers[name] == value
+    # Written out, so that a constant that is changed is met here.
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] in ("no-referrer", "same-origin")
+    assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    rules = dict(one.split(maxsplit=1) for one in headers["Content-Security-Policy"].split("; "))
+    assert rules == {
+        "default-src": "'none'", "style-src": "'self'", "img-src": "'self'",
+        "form-action": "'self'", "base-uri": "'none'", "frame-ancestors": "'none'",
+    }  # fmt: skip
     assert headers.get("Set-Cookie") is None
     if headers["Content-Type"].startswith("text/html"):
         assert "<script" not in text
@@ -179,6 +188,97 @@ def test_every_answer_is_strict(path: str, served: tuple[str, Path]) -> None:
         assert set(re.findall(r'<link [^>]*href="([^"]+)"', text)) <= {
             "/assets/kept.css", "/assets/kept.svg",
         }  # fmt: skip
+
+
+@pytest.mark.parametrize("path", [*paths(), "/nothing-here"])
+def test_every_answer_says_of_what_kind_it_is(path: str, served: tuple[str, Path]) -> None:
+    _, headers, text = ask(served[0], path)
+    kind = headers["Content-Type"]
+    if not text:
+        return
+    if text.lstrip().startswith("<!doctype html>"):
+        assert kind == "text/html; charset=utf-8"
+    elif text.startswith("<svg"):
+        assert kind.startswith("image/svg+xml")
+    elif text.startswith("{"):
+        assert re.fullmatch(r"application/([a-z.]+\+)?json", kind)
+        json.loads(text)
+    else:
+        assert re.fullmatch("text/(plain|css|javascript); charset=utf-8", kind)
+
+
+def test_nobody_elsewhere_may_read_and_nothing_is_talked_of_but_http(
+    served: tuple[str, Path],
+) -> None:
+    for path in (*paths(), "/desk/login"):
+        for method in ("GET", "OPTIONS"):
+            _, headers, _ = ask(served[0], path, method, Origin="https://evil.example",
+                                **{"Access-Control-Request-Method": "POST"})  # fmt: skip
+            assert not [h for h in headers if h.lower().startswith("access-control-")], path
+        status, headers, _ = ask(
+            served[0], path, Connection="Upgrade", Upgrade="websocket",
+            **{"Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="},
+        )  # fmt: skip
+        assert status != 101, path
+        assert headers.get("Upgrade") is None
+
+
+_BODY = b"5\r\na=%31\r\n0\r\n\r\n"
+_NEXT = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "met"),
+    [
+        # Whole requests, one after the other.
+        ([f"Content-Length: {len(_BODY)}"], [400, 200]),
+        (["Transfer-Encoding: chunked"], [400, 200]),
+        # What another server could cut elsewhere: nothing behind it is read.
+        (["Transfer-Encoding: chunked", "Content-Length: 3"], [400]),
+        (["Content-Length: 3", "Transfer-Encoding: chunked"], [400]),
+        ([f"Content-Length: {len(_BODY)}", "Content-Length: 0"], [400]),
+        (["Content-Length: 0", f"Content-Length: {len(_BODY)}"], [400]),
+        (["Transfer-Encoding: identity", f"Content-Length: {len(_BODY)}"], [400]),
+        (["Transfer-Encoding: chunked, x", "Content-Length: 0"], [400]),
+        (["Transfer-Encoding : chunked", f"Content-Length: {len(_BODY)}"], [400]),
+        (["Content-Length: +5"], [400]),
+        (["Content-Length: 0x5"], [400]),
+        (["Content-Length: 5,5"], [400]),
+    ],
+)
+def test_where_a_request_ends_cannot_be_read_in_two_ways(
+    lines: list[str], met: list[int], served: tuple[str, Path]
+) -> None:
+    """RFC 9112, 6.3: of what two servers could cut differently no second request is made."""
+    kind = "Content-Type: application/x-www-form-urlencoded"
+    head = ["POST /privacy/choices HTTP/1.1", "Host: localhost", kind, *lines, "", ""]
+    place = urllib.parse.urlsplit(served[0])
+    with socket.create_connection((place.hostname, place.port), 10) as connection:
+        connection.sendall("\r\n".join(head).encode() + _BODY + _NEXT)
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", answer)] == met
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        (None, False), ("http://127.0.0.1:8790", False), ("https://privacy.example.org", True),
+        ("https://privacy.example.org:443/x", True), ("https://privacy.example.org:8443", False),
+    ],
+)  # fmt: skip
+def test_browsers_are_told_to_come_by_https_alone_where_they_can(
+    url: str | None, told: bool, place: Path
+) -> None:
+    with Controller.open(deployment.read(place)) as controller:
+        controller.site_url = url
+        app = web.make(controller, token=None, shows="text", clock=lambda: NOW,
+                       names=frozenset(("localhost",)))  # fmt: skip
+        browser = TestClient(app, base_url="http://localhost.local")
+        for path in ("/privacy", "/nothing", "/desk/login", "/desk", "/api/v1/decide"):
+            for host in ("localhost", "evil.example"):
+                answer = browser.get(path, headers={"Host": host})
+                year = "max-age=31536000" if told else None
+                assert answer.headers.get("Strict-Transport-Security") == year, (path, host)
 
 
 def test_head_is_get_without_what_it_shows(served: tuple[str, Path]) -> None:

@@ -90,6 +90,7 @@ def test_how_it_is_kept() -> None:
     assert kept.startswith("__Host-kept-choices=v; Path=/; Max-Age=15552000;")
     assert "Secure" in kept
     assert "HttpOnly" in kept
+    assert "SameSite=Lax" in kept
     assert "Domain" not in kept
 
 

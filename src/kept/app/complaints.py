@@ -42,7 +42,7 @@ _TOO_MANY: Final = (
 def _form(
     state: State, fields: dict[str, list[str]], problems: Mapping[str, str], status: int = 200
 ) -> Response[str]:
-    return rendered(
+    page = rendered(
         "complaints.html.j2", state.controller, status, here="complaints",
         typed={name: one(fields, name) for name in _FIELDS},
         region=one(fields, "region") or "unknown", regions=REGIONS,
@@ -50,6 +50,9 @@ def _form(
         amiss=[(name, words) for name, words in problems.items() if name != "form"],
         once=secrets.token_hex(16),
     )  # fmt: skip
+    if status != 200:  # it shows what she typed; the empty form may wait behind another page
+        page.headers.update(PRIVATE)
+    return page
 
 
 @get(_FORM, media_type=MediaType.HTML)

@@ -8,7 +8,6 @@ a person begins those and goes on with them.
 from __future__ import annotations
 
 import datetime as dt
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from kept.app import mail
+from kept.app.log import logged
 from kept.controller import Controller
 from kept.database import Database
 from kept.deployment import Deployment
@@ -171,9 +171,9 @@ def running(
             try:
                 for name, outcome in run_due(config, database, clock):
                     if outcome != DONE:
-                        print(f"kept: the job `{name}` ended: {outcome}", file=sys.stderr)
+                        logged(clock(), f"the job `{name}` ended: {outcome}")
             except Exception as problem:
-                print(f"kept: no job could be run: {type(problem).__name__}", file=sys.stderr)
+                logged(clock(), f"no job could be run: {type(problem).__name__}")
             stop.wait(look)
 
     thread = threading.Thread(target=work, name="kept jobs", daemon=True)

@@ -22,6 +22,7 @@ from typing import Final
 import jinja2
 from markupsafe import escape
 
+from kept.app.log import logged
 from kept.controller import Controller
 from kept.errors import KeptError, StoreUnreachable
 from kept.policy import spoken
@@ -93,8 +94,9 @@ def _deliver(
                 # Whoever types addresses at which nobody is keeps no code from anybody else.
                 refused += 1
                 turn.refused(clock())
-            except StoreUnreachable:
+            except StoreUnreachable as problem:
                 failed += 1
+                logged(clock(), f"a letter waits: {problem.what} ({problem.met})")
                 turn.failed(clock())
             else:
                 sent += 1

@@ -7,13 +7,13 @@ an answer takes the same time whatever there is to do. What they leave undone th
 from __future__ import annotations
 
 import datetime as dt
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
 from kept.app import mail
+from kept.app.log import logged
 from kept.controller import Controller
 from kept.duties import rights
 
@@ -70,7 +70,7 @@ def running(
             except Exception as problem:
                 # The class alone: the words of an error nobody foresaw may hold personal data.
                 what = work.__name__.replace("_", " ")
-                print(f"kept: could not {what}: {type(problem).__name__}", file=sys.stderr)
+                logged(clock(), f"could not {what}: {type(problem).__name__}")
             stop.wait(_PAUSE)
 
     def wake() -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import sys
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
@@ -17,6 +16,7 @@ from litestar import Litestar, Request, Response, post
 from litestar.datastructures import State
 from litestar.params import RawBody
 
+from kept.app.log import logged
 from kept.controller import Controller
 from kept.decide.csp import REPORTS
 from kept.decide.sightings import Sighting, read
@@ -68,7 +68,7 @@ class Waiting:
             try:
                 trackers.note(self._controller, rows, self._clock())
             except Exception as problem:
-                print(f"kept: reports were not kept: {type(problem).__name__}", file=sys.stderr)
+                logged(self._clock(), f"reports were not kept: {type(problem).__name__}")
 
 
 @post(REPORTS, status_code=204, sync_to_thread=False, include_in_schema=False)

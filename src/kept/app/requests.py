@@ -80,7 +80,7 @@ def _form(
     """A form, with what was typed before and what is amiss with it (field → words)."""
     controller: Controller = state.controller
     template = {"own": "requests", "child": "requests-child", "mail": "requests-mail"}[form]
-    return rendered(
+    page = rendered(
         f"{template}.html.j2",
         controller,
         status,
@@ -96,6 +96,9 @@ def _form(
         takes=controller.post is not None,
         visitor=visitor,
     )
+    if status != 200:  # it shows what she typed; the empty form may wait behind another page
+        page.headers.update(PRIVATE)
+    return page
 
 
 @get(_FORM, media_type=MediaType.HTML)
@@ -144,7 +147,7 @@ def ask(request: Request[Any, Any, Any], state: State, body: RawBody) -> Respons
             problems["form"] = say("We cannot take it like this: {why}.", why=say(problem.what))
         else:
             state.wake()
-            return Redirect(f"{_FORM}/{token}", status_code=303)
+            return Redirect(f"{_FORM}/{token}", status_code=303, headers=PRIVATE)
     visitor = own_cookie(request, state) is not None
     return _form(state, fields, problems, 400, visitor=visitor)
 
@@ -184,7 +187,7 @@ def report_child(request: Request[Any, Any, Any], state: State, body: RawBody) -
             problems["about"] = say("We cannot search by this. Write it another way.")
         else:
             state.wake()
-            return Redirect(f"{_FORM}/{token}", status_code=303)
+            return Redirect(f"{_FORM}/{token}", status_code=303, headers=PRIVATE)
     return _form(state, fields, problems, 400, form="child")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -37,6 +36,7 @@ from kept.app import (
     wellknown,
 )
 from kept.app.desk import working
+from kept.app.log import logged
 from kept.app.often import Often
 from kept.app.surface import SURFACES
 from kept.controller import Controller
@@ -55,6 +55,9 @@ HEADERS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+#: Sent too where `[site] url` is https on its usual port: for a year browsers ask this host by
+#: https alone (RFC 6797). Of hosts below it only who runs them can say that.
+BY_HTTPS_ALONE: Final = (b"strict-transport-security", b"max-age=31536000")
 _ELSEWHERE: Final = "This server does not answer under that name; kept.toml [site] url gives it.\n"
 #: Seconds within which a body has to arrive.
 BODY_SECONDS: Final = 15.0
@@ -80,6 +83,8 @@ def _strict(response: Response[Any]) -> Response[Any]:
 
 def _kept_error(request: Request[Any, Any, Any], problem: KeptError) -> Response[Any]:
     status = 400 if isinstance(problem, UsageError) else 503
+    if status == 503:
+        logged(request.app.state.clock(), f"{type(problem).__name__} while answering a request")
     if not _for_programs(request):
         return _strict(pages.error_page(request, status))
     # Without `met`: an answer repeats nothing of what was sent.
@@ -93,6 +98,8 @@ def _http_error(request: Request[Any, Any, Any], problem: HTTPException) -> Resp
         page = pages.error_page(request, problem.status_code)
         page.headers.update(problem.headers or {})  # 405 says what is allowed (RFC 9110, 15.5.6)
         return _strict(page)
+    if problem.status_code == 401:
+        logged(request.app.state.clock(), "a request to the API had no right token")
     document: dict[str, Any] = {"status_code": problem.status_code, "detail": problem.detail}
     if isinstance(problem, ValidationException):
         document["detail"] = "the request is not of the form that this path takes"
@@ -109,7 +116,7 @@ def _unreadable(request: Request[Any, Any, Any], _: Exception) -> Response[Any]:
 
 def _unexpected(request: Request[Any, Any, Any], problem: Exception) -> Response[Any]:
     # The kind of failure alone: its words may hold what was sent or stored.
-    print(f"kept: {type(problem).__name__} while answering a request", file=sys.stderr)
+    logged(request.app.state.clock(), f"{type(problem).__name__} while answering a request")
     if not _for_programs(request):
         return _strict(pages.error_page(request, 500))
     document = {"status_code": 500, "detail": "something went wrong"}
@@ -205,6 +212,26 @@ def _named(app: ASGIApp, names: frozenset[str]) -> ASGIApp:
     return answer
 
 
+def https_alone(url: str | None) -> bool:
+    """Whether browsers may be told to ask the host of a site by https alone: what else it serves on
+    another port they would ask so as well.
+    """
+    parts = urlsplit(url or "")
+    return parts.scheme == "https" and parts.port in (None, 443)
+
+
+def _pinned(app: ASGIApp) -> ASGIApp:
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_it(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message["headers"], BY_HTTPS_ALONE]}
+            await send(message)
+
+        await app(scope, receive, with_it)
+
+    return answer
+
+
 def _door() -> Router:
     given_up: dict[int | type[Exception], Any] = dict.fromkeys(
         (RecursionError, UnicodeDecodeError), _unreadable
@@ -284,6 +311,8 @@ def make(
     app.asgi_handler = _in_time(_answering_head(_readable(app.asgi_handler)), BODY_SECONDS)
     if names is not None:
         app.asgi_handler = _named(app.asgi_handler, names)
+    if https_alone(controller.site_url):
+        app.asgi_handler = _pinned(app.asgi_handler)
     if controller.post is not None:
 
         def send_code(case: Case, code: str, until: dt.datetime) -> bool:

@@ -14,6 +14,7 @@ from litestar.response import Redirect
 
 from kept.app.desk.guard import Asked, cookie, cookie_name, form, source
 from kept.app.desk.render import page, said
+from kept.app.log import logged
 from kept.controller import Controller
 from kept.duties.staff import Unknown, elsewhere
 from kept.errors import Denied, KeptError, StoreUnreachable
@@ -69,6 +70,7 @@ def come_back(request: Asked, state: State) -> Response[Any]:
     except KeptError as problem:
         return _failed(request, problem)
     if isinstance(made, Unknown):
+        logged(state.clock(), "a login through the provider failed: it is linked to no account")
         return page(request, "desk_unknown.html.j2", 403, word=made.word)
     return Redirect(
         "/desk", status_code=303, cookies=[cookie(controller, made), _keep(controller, "")]
@@ -78,6 +80,7 @@ def come_back(request: Asked, state: State) -> Response[Any]:
 def _failed(request: Asked, problem: KeptError) -> Response[str]:
     status = 503 if isinstance(problem, StoreUnreachable) else (
         403 if isinstance(problem, Denied) else 400)  # fmt: skip
+    logged(request.app.state.clock(), f"a login through the provider failed: {problem.what}")
     return page(request, "desk_login.html.j2", status, step=None, problem=said(problem))
 
 

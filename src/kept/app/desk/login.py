@@ -12,6 +12,7 @@ from litestar.response import Redirect
 from kept.app.desk.guard import Asked, cookie, form, session, source
 from kept.app.desk.qr import drawn
 from kept.app.desk.render import NEXT, back, page, said
+from kept.app.log import logged
 from kept.controller import Controller
 from kept.duties import staff
 from kept.errors import KeptError
@@ -47,6 +48,8 @@ def log_in(request: Asked, state: State) -> Response[Any]:
         request.state.desk,
     )  # fmt: skip
     if made is None:
+        # Without the name: some type their password there.
+        logged(state.clock(), "a login failed at name and password")
         return page(request, "desk_login.html.j2", 400, step=None, problem=_FAILED)
     return _go_on(state.controller, made)
 
@@ -69,6 +72,7 @@ def give_code(request: Asked, state: State) -> Response[Any]:
     )
     if made is not None:
         return _go_on(controller, made)
+    logged(state.clock(), f"a login of {before.account.id} failed at the second proof")
     if controller.sessions.find(before.token, state.clock()) is None:
         request.state.desk = None
         return page(request, "desk_login.html.j2", 400, step=None, problem=_FAILED)

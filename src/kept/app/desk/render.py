@@ -11,6 +11,7 @@ from litestar.response import Redirect
 from markupsafe import Markup
 
 from kept.app.desk.guard import Asked, cookie
+from kept.app.log import logged
 from kept.app.pages import minute, templates
 from kept.app.surface import CASES, LINKS, LOOKS, TAKES
 from kept.controller import Controller
@@ -175,6 +176,8 @@ def refused(request: Asked, problem: HTTPException) -> Response[Any]:
             405: "This cannot be done here.", 413: "This is larger than what is taken here.",
         }  # fmt: skip
         why = problem.detail if status == 403 else ""
+        if status == 403:
+            _told(request, "refused", why)
         made = page(request, "desk_error.html.j2", status,
                     message=words.get(status, "This could not be read."), why=why)  # fmt: skip
     made.headers.update(_ALL)
@@ -184,12 +187,26 @@ def refused(request: Asked, problem: HTTPException) -> Response[Any]:
 def kept_error(request: Asked, problem: KeptError) -> Response[Any]:
     """An error of Kept that no handler has shown on its own page."""
     wrong = isinstance(problem, UsageError | Denied)
+    if isinstance(problem, Denied):
+        _told(request, "refused", problem.what)
+    elif not wrong:
+        _told(request, "failed", type(problem).__name__)
     status = 403 if isinstance(problem, Denied) else 400 if wrong else 503
     words = "This was not done." if wrong else "Something went wrong on our side."
     made = page(request, "desk_error.html.j2", status, message=words,
                 why=said(problem) if wrong else "")  # fmt: skip
     made.headers.update(_ALL)
     return made
+
+
+def _told(request: Asked, outcome: str, why: str) -> None:
+    """Say on stderr that somebody was kept out, or what failed: the route and the ledger's name of
+    the account. Errors of Kept hold no personal data.
+    """
+    found: Session | None = request.state.desk
+    who = found.account.id if found else "nobody"
+    route = request.scope.get("path_template", "")
+    logged(request.app.state.clock(), f"{outcome}: {request.method} {route} by {who}: {why}")
 
 
 #: Where a login goes on.

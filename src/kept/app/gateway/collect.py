@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from typing import Any, Final
 
 from kept.app.gateway.asgi import Message, Receive, Scope, Send
 from kept.app.gateway.guard import Site
+from kept.app.log import logged
 from kept.app.often import Bucket
 from kept.controller import Controller
 from kept.decide import views as deciding
@@ -229,7 +229,7 @@ class Collector:
                     )
                 except Exception as problem:
                     # The kind of failure alone: its words may hold what was sent.
-                    print(f"kept: views were not kept: {type(problem).__name__}", file=sys.stderr)
+                    logged(self._clock(), f"views were not kept: {type(problem).__name__}")
                     self._refused += refused
                     failure = KeptError("views were not kept")
                     for _, done in batch:
@@ -254,7 +254,7 @@ class Collector:
             try:
                 await loop.run_in_executor(self._thread, self._keep, (), refused, self._clock())
             except KeptError as problem:
-                print(f"kept: refusals were not counted: {problem}", file=sys.stderr)
+                logged(self._clock(), f"refusals were not counted: {type(problem).__name__}")
         self._thread.shutdown()
 
 
