@@ -41,6 +41,8 @@ SHOWN: Final = frozenset(
 _WORKS: Final = SHOWN | {"operator"}
 _TELLS: Final = LINKS | {"intake", "support"}
 CASES: Final = SHOWN | {"auditor"}
+#: Whoever says what became of a task; of what recipients were told only those who answer.
+_SERVES: Final = _ANSWERS | {"system-owner"}
 _REDACTS: Final = frozenset({"redactor"})
 _APPROVES: Final = frozenset({"approver", "privacy-officer"})
 LISTS: Final = frozenset({"approver", "privacy-officer", "auditor"})
@@ -220,6 +222,9 @@ DESK: Final = (
     _http("/desk/doubts", "GET", LINKS - {"operator"}),
     _http("/desk/doubts/show", "POST", LINKS - {"operator"}),
     _http("/desk/doubts/decide", "POST", LINKS - {"operator"}),
+    _http("/desk/tasks", "GET", _SERVES - {"operator"}),
+    _http("/desk/tasks/show", "POST", _SERVES - {"operator"}),
+    _http("/desk/tasks/done", "POST", _SERVES - {"operator"}),
     _http("/desk/quarantine", "GET", TAKES - {"operator"}),
     _http("/desk/quarantine/show", "POST", TAKES - {"operator"}),
     _http("/desk/quarantine/decide", "POST", TAKES - {"operator"}),
@@ -291,7 +296,7 @@ COMMANDS: Final = (
     _cli("case remind", _ANSWERS, changes=True),
     _cli("task list"),
     _cli("task send", _ANSWERS, changes=True),
-    _cli("task done", _ANSWERS, changes=True),
+    _cli("task done", _SERVES, changes=True),
     _cli("account add", changes=True),
     _cli("account list"),
     _cli("account grant", changes=True),

@@ -92,11 +92,6 @@ LEFT_OUT: Final = {
     Stands.OUT: "handed out",
 }  # fmt: skip
 SEES_TEXTS: Final = ("case redact", "case approve")
-_BECAME: Final = {
-    Outcome.DONE: "it is done", Outcome.NOTHING: "nothing of hers is there",
-    Outcome.CANNOT: "it cannot be done",
-    Outcome.LEFT: "telling it is impossible, or out of all proportion",
-}  # fmt: skip
 _WRITTEN: Final = Markup(
     'The letter is written. <a href="#letter">Read it below</a>, then send it.'
 )
@@ -248,7 +243,7 @@ def shown(
         tries=controller.cases.tries_left(one),
         tasks=[(t, casework.stands(t, now), casework.sayable(t))
                for t in casework.tasks(controller, one)],
-        became=_BECAME,
+        became=casework.BECAME,
         came=controller.intakes.of_case(one.id),
         opened=opened, letter=letter, handed=handed, no_mail=mailing.why_not(controller, one),
         mails=mails, too_early=clock.too_early,

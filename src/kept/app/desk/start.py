@@ -13,8 +13,10 @@ from litestar.datastructures import State
 
 from kept.app.desk.guard import Asked, session
 from kept.app.desk.render import page
-from kept.app.desk.working import Shown, near
+from kept.app.desk.working import Shown, may, near
 from kept.controller import Controller
+from kept.duties.rights import casework
+from kept.errors import StoreError
 from kept.records.case_state import State as CaseState
 from kept.records.worklist import Line, Untold
 from kept.terms import clocks
@@ -78,12 +80,24 @@ def start(request: Asked, state: State) -> Response[str]:
         loops=[(id_, RIGHTS[right].title if right in RIGHTS else right, n, since)
                for id_, right, n, since in controller.recipients.open_loops()],
         away=[(g.system, max(g.days(now), 0), g.since) for g in controller.away.all()],
-        doubts=controller.doubts.waiting()[0],
+        doubts=controller.doubts.waiting()[0], tasks=_tasks(request, controller),
         complaints=len(controller.complaints.all(open_only=True)),
         unsent=controller.mailed.unsent(), silent=silent,
         untold=[_dated(controller, one, today) for one in untold],
         asked=[_asked(one, today) for one in controller.intakes.to_do(_ASKED)],
     )  # fmt: skip
+
+
+def _tasks(request: Asked, controller: Controller) -> int | None:
+    """How many tasks wait for whoever asks; None: one cannot be read, which the page of the tasks
+    says, and which does not keep anybody from this one.
+    """
+    if not may(request, "task done"):
+        return 0
+    try:
+        return sum(t.open for t in casework.serves(controller, session(request).account.roles))
+    except StoreError:
+        return None
 
 
 def asks(kinds: Iterable[str]) -> str:
