@@ -208,13 +208,13 @@ def _disclosed(world: Path) -> None:
             rights.access(controller, request, NOW, out=world / f"{who}.zip")
 
 
-def _asked_on(day: dt.date) -> Prepare:
+def _asked_on(day: dt.date, region: str = "EEA") -> Prepare:
     """Ana's letter came on a day, and nobody has answered it."""
 
     def ask(world: Path) -> None:
         with _opened(world) as controller:
             ana = (parse("email=ana@example.org"),)
-            rights.preview(controller, Request((ana,), region="EEA", arrived=day), NOW)
+            rights.preview(controller, Request((ana,), region=region, arrived=day), NOW)
 
     return ask
 
@@ -1637,6 +1637,10 @@ BY_HAND: dict[str, tuple[str, Prepare, Prepare]] = {
         "rights.answered-in-time",
         _asked_on(NOW.date()),
         _tampered("UPDATE case_clock SET due = due + 1"),
+    ),
+    "nobody said that it has come": (
+        "rights.answered-in-time",
+        _asked_on(NOW.date() - dt.timedelta(days=20), region="US-CA"),
     ),
     "a clock taken away": (
         "rights.answered-in-time",

@@ -33,6 +33,7 @@ from kept.records import answered
 from kept.records.case_state import FINISHED, Case
 from kept.records.case_state import State as CaseState
 from kept.records.intake import (
+    ANSWERED,
     BEGUN,
     CODE_GOOD,
     LIMITS,
@@ -118,7 +119,8 @@ class Standing:
 
 #: States of a case of which nothing was carried out yet.
 _UNDONE: Final = (
-    CaseState.RECEIVED, CaseState.IDENTIFIED, CaseState.PLANNED, CaseState.APPROVED,
+    CaseState.RECEIVED, CaseState.ACKNOWLEDGED, CaseState.IDENTIFIED, CaseState.PLANNED,
+    CaseState.APPROVED,
 )  # fmt: skip
 _STANDS: Final[Mapping[CaseState, str]] = {
     **dict.fromkeys(CaseState, "working"),
@@ -531,7 +533,10 @@ def _case(
     def linked(case: Case, c: Any) -> None:
         controller.intakes.opened(one, kind, case.number, connection=c)
 
-    case, _, _ = open_case(controller, right, request, now, matter=about, also=linked)
+    case, _, _ = open_case(
+        controller, right, request, now, matter=about, acknowledged=one.channel in ANSWERED,
+        also=linked,
+    )  # fmt: skip
     return controller.intakes.get(one.id), case
 
 
