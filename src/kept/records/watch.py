@@ -20,10 +20,11 @@ from kept.records.actor import Actor
 #: What is counted together, and for how long it is remembered.
 HOUR: Final = dt.timedelta(hours=1)
 #: What an alert is about: many people opened; something done alone that takes two people; more
-#: reports of children than are acted on without a person.
+#: reports of children than are acted on without a person; a public form that takes no more.
 BULK: Final = "bulk-reading"
 ALONE: Final = "done-alone"
 FLOOD: Final = "report-flood"
+FULL: Final = "form-full"
 _REMEMBERED: Final = dt.timedelta(days=30)
 
 DATASETS: Final = (
@@ -54,7 +55,7 @@ DATASETS: Final = (
 @dataclass(frozen=True, slots=True)
 class Alert:
     """Somebody opened more people, or more records, within an hour than is usual; or did alone
-    what takes two people; or more reports of children came than are usual (`what`).
+    what takes two people; or more came by a public form than is usual, or than it takes (`what`).
     """
 
     number: int
@@ -131,14 +132,15 @@ class Watch:
         )
 
     def flooded(
-        self, actor: Actor, reports: int, now: dt.datetime, *, connection: Connection
-    ) -> bool:
-        """Raise an alert that so many reports came within an hour; one an hour, else False."""
+        self, actor: Actor, came: int, now: dt.datetime, *, connection: Connection,
+        what: str = FLOOD,
+    ) -> bool:  # fmt: skip
+        """Raise an alert that so many came within an hour; one an hour, else False."""
         done = connection.execute(
             "INSERT INTO desk_alert (actor, people, records, at, what)"
             " SELECT %(actor)s, %(n)s, 0, %(now)s, %(what)s WHERE NOT EXISTS (SELECT FROM"
             " desk_alert d WHERE d.what = %(what)s AND d.at > %(since)s)",
-            {"actor": actor.id, "n": reports, "now": now, "what": FLOOD, "since": now - HOUR},
+            {"actor": actor.id, "n": came, "now": now, "what": what, "since": now - HOUR},
         )
         return bool(done.rowcount)
 
