@@ -11,7 +11,7 @@ import pytest
 
 from kept.app import promptly
 from kept.duties import rights
-from kept.duties.rights import close_case, tend
+from kept.duties.rights import close_case, reminding, tend
 from kept.duties.rights.request import open_case
 from kept.terms.identifiers import parse
 from tests.asking import Desk, desk, links, text
@@ -235,6 +235,18 @@ def test_RIGHT_17_how_much_is_taken_in_all_is_for_the_deployment_to_say(
             one.source = f"198.51.100.{n}"
             met.append(one.send("access", email=f"p{n}@example.org").status_code)
         assert met == [303, 303, 429]
+        # The officers are alerted, once an hour, of how many came and of nobody.
+        (alert,) = one.controller.watch.alerts(unseen=True)
+        assert (alert.what, alert.people, alert.role) == ("form-full", 2, "person")
+        ((_, entry),) = one.controller.ledger.entries(kind="alert.raised")
+        assert (entry.body["what"], entry.body["people"]) == ("form-full", 2)
+        about = f"alert-{alert.number}"
+        (call,) = [c for c in reminding.calls(one.controller, one.now) if c.about == about]
+        assert call.officers
+        assert "turned people away" in call.words
+        one.source = "198.51.100.9"
+        assert one.send("access", email="p9@example.org").status_code == 429
+        assert len(one.controller.watch.alerts()) == 1
 
 
 def test_RIGHT_17_sent_twice_is_one_request_and_changed_is_another(asked: Desk) -> None:

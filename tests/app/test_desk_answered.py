@@ -602,3 +602,25 @@ def test_what_staff_say_she_took_back_is_listed_until_she_is_told(world: World) 
     on, line = listed()
     assert not on
     assert "she is to be told" not in line
+
+
+def test_who_is_still_to_be_told_today_is_counted_and_stands_under_the_number(
+    tmp_path: Path, kept_url: str
+) -> None:
+    with opened(tmp_path / "world", kept_url) as desk:
+        desk.account("olga", "privacy-officer")
+        arrived = desk.now.date()
+        asked = Request(((Identifier("email", "ana@example.org"),),), evidence="called back")
+        one = rights.access(desk.controller, asked, desk.now, out=tmp_path / "a.zip").case
+        counted = desk.controller.clocks.of(desk.controller.cases.get(one))
+        assert counted is not None
+        desk.now += counted.due - arrived
+        for late, number, where in ((0, "1 due today", "today"), (1, "1 late", "late")):
+            desk.later(days=late)
+            olga = at(desk, "olga")
+            first = words(olga.get("/desk").text)
+            assert number in first
+            assert "1 waits in all" in first
+            assert one in olga.get(f"/desk?due={where}").text
+            assert one not in olga.get("/desk?due=late").text or late
+            assert one not in olga.get("/desk?right=erasure").text

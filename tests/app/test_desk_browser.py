@@ -26,6 +26,7 @@ from kept.duties import staff
 from kept.embedded import Server
 from kept.records import totp
 from kept.records.doubt import Pair
+from kept.stores.tasks import Notice, Task
 from kept.terms.identifiers import Identifier
 
 pytestmark = NEEDS_CHROMIUM
@@ -74,6 +75,14 @@ def served(
         ]
         with controller.database.connection() as c:
             controller.doubts.add(controller.cases.all()[0], like, now, connection=c)
+        folder, case = controller.reach.mailbox("provider").folder, controller.cases.all()[0].id
+        for notice, days in ((Notice.ERASED, 20), (Notice.CORRECTED, 2)):
+            folder.put(
+                Task(f"{case}.{notice}", case, "recipients", "provider", notice,
+                     ((("email", "ana.maria+newsletter@mail.example-longname.org"),),),
+                     ("Hosting of what the shop sells, and all that is written beside it",),
+                     now - dt.timedelta(days=days), now + dt.timedelta(days=14 - days))
+            )  # fmt: skip
     process, document = serve(directory)
     try:
         yield document["url"], officer
@@ -206,6 +215,17 @@ def test_from_the_one_time_password_to_the_desk_by_keyboard(
     page.get_by_role("button", name="Two people").press("Enter")
     page.wait_for_url(url + "/desk/doubts?done=two-people")
     assert "two people" in page.locator("[role=status]").inner_text()
+    page.goto(url + "/desk")
+    page.get_by_role("link", name="2 tasks").press("Enter")
+    page.wait_for_url(url + "/desk/tasks")
+    looked_at(page, "tasks")
+    page.get_by_role("button", name="Open").first.press("Enter")
+    page.wait_for_url(url + "/desk/tasks/show")
+    looked_at(page, "task")
+    page.get_by_label("Who said so, when and how").fill("the house, by letter")
+    page.get_by_role("button", name="Record it").press("Enter")
+    page.wait_for_url(url + "/desk/tasks?done=task")
+    assert "became of it" in page.locator("[role=status]").inner_text()
     page.goto(url + "/desk")
     page.get_by_role("button", name="Log out").press("Enter")
     page.wait_for_url(url + "/desk/login?done=out")

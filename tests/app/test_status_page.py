@@ -172,3 +172,17 @@ def test_who_took_it_back_on_her_page_needs_no_letter(world: World) -> None:
     assert "Taken back" in shown
     assert "not on record" not in shown
     assert "still to be told" not in shown
+
+
+def test_whoever_asked_by_the_form_was_told_by_it_that_it_has_come(world: World) -> None:
+    _, one = asked(world, "access", "cem@example.org")
+    events = world.controller.cases.events(world.controller.cases.get(one))
+    assert [e.state for e in events] == [State.RECEIVED, State.ACKNOWLEDGED, State.IDENTIFIED]
+    assert len({e.at for e in events}) == 1
+    assert [e.words is None for e in events] == [True, True, False]
+    entered = case(world.desk, "access", evidence="called back")
+    events = world.controller.cases.events(world.controller.cases.get(entered))
+    assert [e.state for e in events] == [State.IDENTIFIED]
+    by_hand = "She was told that it has come"
+    assert by_hand not in words(at(world.desk, "olga").get(f"/desk/cases/{one}").text)
+    assert by_hand in words(at(world.desk, "olga").get(f"/desk/cases/{entered}").text)

@@ -65,6 +65,34 @@ def _proved(controller: Controller, now: dt.datetime) -> dict[str, Outcome]:
     return {e.control: e.outcome for e in run(controller, registered(), now, names=names)}
 
 
+def test_she_is_told_by_its_day_that_her_request_has_come(controller: Controller) -> None:
+    """California: ten working days (11 CCR 7021). Entered with the day on which she was told."""
+    case = _asked(controller, "US-CA")
+    by = _clock(controller, case).confirm_by
+    assert by is not None
+    after = NOW + (by - TODAY + DAY)
+    for now, met in ((after - DAY, Outcome.PASS), (after, Outcome.FAIL)):
+        assert _proved(controller, now)["rights.answered-in-time"] is met
+    pia = controller.actors.of("Pia", "intake", NOW)
+    for wrong in (TODAY - DAY, after.date() + DAY):
+        with pytest.raises(UsageError):
+            clock.acknowledge(controller, case, wrong, pia, after)
+    assert clock.acknowledge(controller, case, by, pia, after).state == "acknowledged"
+    assert [m["act"] for m in _moved(controller)] == ["acknowledged"]
+    assert _clock(controller, case).due == _clock(controller, case).first_due
+    assert _proved(controller, after)["rights.answered-in-time"] is Outcome.PASS
+    with pytest.raises(UsageError, match="on record"):
+        clock.acknowledge(controller, case, by, pia, after)
+    # It goes on as any other; and one that is further on stays where it is.
+    on = Request((), case=case, override="she is known here")
+    assert rights.erase(controller, on, after).complete
+    known = _asked(controller, "US-CA", evidence="called back")
+    before = controller.cases.get(known).state
+    late = clock.acknowledge(controller, known, by + DAY, pia, after)
+    assert late.state is before
+    assert _proved(controller, after)["rights.answered-in-time"] is Outcome.FAIL
+
+
 def test_a_case_has_its_clock_from_the_day_on_which_its_letter_came(
     controller: Controller,
 ) -> None:

@@ -208,13 +208,13 @@ def _disclosed(world: Path) -> None:
             rights.access(controller, request, NOW, out=world / f"{who}.zip")
 
 
-def _asked_on(day: dt.date) -> Prepare:
+def _asked_on(day: dt.date, region: str = "EEA") -> Prepare:
     """Ana's letter came on a day, and nobody has answered it."""
 
     def ask(world: Path) -> None:
         with _opened(world) as controller:
             ana = (parse("email=ana@example.org"),)
-            rights.preview(controller, Request((ana,), region="EEA", arrived=day), NOW)
+            rights.preview(controller, Request((ana,), region=region, arrived=day), NOW)
 
     return ask
 
@@ -1638,6 +1638,11 @@ BY_HAND: dict[str, tuple[str, Prepare, Prepare]] = {
         _asked_on(NOW.date()),
         _tampered("UPDATE case_clock SET due = due + 1"),
     ),
+    "nobody said that it has come": (
+        "rights.answered-in-time",
+        _asked_on(NOW.date(), region="US-CA"),
+        _asked_on(NOW.date() - dt.timedelta(days=20), region="US-CA"),
+    ),
     "a clock taken away": (
         "rights.answered-in-time",
         _asked_on(NOW.date()),
@@ -2306,3 +2311,16 @@ def _serving(page: str, headers: dict[str, str], style: bytes | None = None) -> 
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def test_what_is_too_much_today_says_nothing_of_the_hours_before(world: Path) -> None:
+    _read_in_bulk(world)
+    kept = world / "kept.toml"
+    kept.write_text(kept.read_text("utf-8") + "\n[desk]\npeople = 50\n", "utf-8")
+    with _opened(world) as controller:
+        assert controller.desk.people == 50
+        (evidence,) = run(controller, registered(), NOW, names=["security.bulk-reads-are-noticed"])
+    assert evidence.outcome is Outcome.PASS, evidence.findings
+    # Of hours of which it is not known, what is said today counts; and raising it hides nothing.
+    _own(world, "UPDATE desk_opening SET most_people = NULL, most_records = NULL")
+    assert _run(world, "security.bulk-reads-are-noticed").outcome is Outcome.FAIL

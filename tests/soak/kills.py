@@ -55,7 +55,7 @@ ONCE: Final = (
     "objection.made", "restriction.set", "word.given",
 )  # fmt: skip
 #: Before anything was begun.
-FRESH: Final = ("received", "identified", "planned", "approved")
+FRESH: Final = ("received", "acknowledged", "identified", "planned", "approved")
 
 
 class Broken(AssertionError):

@@ -41,6 +41,8 @@ SHOWN: Final = frozenset(
 _WORKS: Final = SHOWN | {"operator"}
 _TELLS: Final = LINKS | {"intake", "support"}
 CASES: Final = SHOWN | {"auditor"}
+#: Whoever says what became of a task; of what recipients were told only those who answer.
+_SERVES: Final = _ANSWERS | {"system-owner"}
 _REDACTS: Final = frozenset({"redactor"})
 _APPROVES: Final = frozenset({"approver", "privacy-officer"})
 LISTS: Final = frozenset({"approver", "privacy-officer", "auditor"})
@@ -150,6 +152,7 @@ DESK: Final = (
     _http("/desk/cases/{case:str}/owner", "POST", SHOWN),
     _http("/desk/cases/{case:str}/evidence", "POST", LINKS - {"operator"}),
     _http("/desk/cases/{case:str}/confirm", "POST", LINKS - {"operator"}),
+    _http("/desk/cases/{case:str}/acknowledge", "POST", _TELLS - {"operator"}),
     _http("/desk/cases/{case:str}/told", "POST", _TELLS - {"operator"}),
     _http("/desk/cases/{case:str}/plan", "POST", _DISCLOSES - {"operator"}),
     _http("/desk/cases/{case:str}/approve", "POST", _ANSWERS - {"operator"}),
@@ -220,6 +223,9 @@ DESK: Final = (
     _http("/desk/doubts", "GET", LINKS - {"operator"}),
     _http("/desk/doubts/show", "POST", LINKS - {"operator"}),
     _http("/desk/doubts/decide", "POST", LINKS - {"operator"}),
+    _http("/desk/tasks", "GET", _SERVES - {"operator"}),
+    _http("/desk/tasks/show", "POST", _SERVES - {"operator"}),
+    _http("/desk/tasks/done", "POST", _SERVES - {"operator"}),
     _http("/desk/quarantine", "GET", TAKES - {"operator"}),
     _http("/desk/quarantine/show", "POST", TAKES - {"operator"}),
     _http("/desk/quarantine/decide", "POST", TAKES - {"operator"}),
@@ -283,6 +289,7 @@ COMMANDS: Final = (
     _cli("case plan", _DISCLOSES, changes=True),
     _cli("case prove", LINKS, changes=True),
     _cli("case confirm", LINKS, changes=True),
+    _cli("case acknowledge", _TELLS, changes=True),
     _cli("case tell", _TELLS, changes=True),
     _cli("case clock", _ANSWERS, changes=True),
     _cli("case extend", _ANSWERS, changes=True),
@@ -291,7 +298,7 @@ COMMANDS: Final = (
     _cli("case remind", _ANSWERS, changes=True),
     _cli("task list"),
     _cli("task send", _ANSWERS, changes=True),
-    _cli("task done", _ANSWERS, changes=True),
+    _cli("task done", _SERVES, changes=True),
     _cli("account add", changes=True),
     _cli("account list"),
     _cli("account grant", changes=True),

@@ -25,8 +25,9 @@ def noted(
     Gives the entry of an alert where he opened as many within the hour as kept.toml [desk] takes
     for too many, for the caller's transaction; one an hour.
     """
-    hour = watch.opened(actor, what, records, now, connection=connection)
-    if hour.people < desk.people and hour.records < desk.records:
+    most = (desk.people, desk.records)
+    hour = watch.opened(actor, what, records, now, most, connection=connection)
+    if not hour.too_much(most):
         return []
     if watch.recent(actor, now, connection=connection):
         return []

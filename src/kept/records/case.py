@@ -107,12 +107,14 @@ class Cases(Proofs):
         evidence: str | None = None,
         way: str = "checked",
         needs: int = proof.ADDRESS,
+        acknowledged: bool = False,
         connection: Connection | None = None,
     ) -> Case:
         """Open a case on a right for people, each named by her identifiers. Makes no subject.
 
         `evidence` says how it was checked who asks, `way` in which way (terms.proof); `override`
         why that was left out. The words of people are sealed. `needs` is the level that it takes.
+        `acknowledged`: she was told at once that it has come.
         """
         if right not in RIGHTS:
             raise UsageError("there is no such right", expected=f"one of {', '.join(RIGHTS)}")
@@ -123,7 +125,8 @@ class Cases(Proofs):
                 fix="add one, for example --identity email=…",
             )
         id_ = new_id(now)
-        state = State.IDENTIFIED if evidence else State.RECEIVED
+        came = [State.RECEIVED, State.ACKNOWLEDGED] if acknowledged else [State.RECEIVED]
+        state = State.IDENTIFIED if evidence else came[-1]
         with self._database.within(connection) as c, c.pipeline():
             known = self._subjects.find_many(people, connection=c)
             row = c.execute(
@@ -151,7 +154,9 @@ class Cases(Proofs):
                     (number, way, proof.reached([way]), actor.id, now),
                 )
             self._name(c, number, people, named, known)
-            self._event(c, number, [state], actor, why, now)
+            if acknowledged and evidence:  # the words are those of the proof
+                self._event(c, number, came, actor, None, now)
+            self._event(c, number, [state] if evidence else came, actor, why, now)
             cursor = self._asked(c, "r.number = %s", (number,))
         return _case(cursor.fetchall()[0])
 

@@ -53,6 +53,8 @@ class State(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+#: Ways in on which whoever asks is told at once that it has come, by the page or the protocol.
+ANSWERED: Final = ("web", "agent", "drp")
 #: How far one has come that is open: all that was asked is begun; the whole record is frozen.
 BEGUN: Final = "begun"
 WHOLE: Final = "frozen"

@@ -20,10 +20,11 @@ from kept.records.actor import Actor
 #: What is counted together, and for how long it is remembered.
 HOUR: Final = dt.timedelta(hours=1)
 #: What an alert is about: many people opened; something done alone that takes two people; more
-#: reports of children than are acted on without a person.
+#: reports of children than are acted on without a person; a public form that takes no more.
 BULK: Final = "bulk-reading"
 ALONE: Final = "done-alone"
 FLOOD: Final = "report-flood"
+FULL: Final = "form-full"
 _REMEMBERED: Final = dt.timedelta(days=30)
 
 DATASETS: Final = (
@@ -34,6 +35,8 @@ DATASETS: Final = (
         Field("what", "bytes", category="identity-link", nullable=False),
         Field("records", "integer", nullable=False),
         Field("at", "datetime", nullable=False),
+        Field("most_people", "integer"),
+        Field("most_records", "integer"),
         clock="at", links=(by("actor", "actor"),),
     ),
     own(
@@ -54,7 +57,7 @@ DATASETS: Final = (
 @dataclass(frozen=True, slots=True)
 class Alert:
     """Somebody opened more people, or more records, within an hour than is usual; or did alone
-    what takes two people; or more reports of children came than are usual (`what`).
+    what takes two people; or more came by a public form than is usual, or than it takes (`what`).
     """
 
     number: int
@@ -69,11 +72,19 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Hour:
-    """What one name opened within the hour before a moment."""
+    """What one name opened within the hour before a moment; `most` people, and records, from which
+    on that was too much then, None where that is not known.
+    """
 
     name: str
     people: int
     records: int
+    most: tuple[int, int] | None = None
+
+    def too_much(self, usual: tuple[int, int]) -> bool:
+        """Whether that was too much; `usual` says it where it is not known."""
+        people, records = self.most or usual
+        return self.people >= people or self.records >= records
 
 
 class Watch:
@@ -83,19 +94,20 @@ class Watch:
         self._database, self._vault = database, vault
 
     def opened(
-        self, actor: Actor, what: Iterable[str], records: int, now: dt.datetime, *,
-        connection: Connection,
+        self, actor: Actor, what: Iterable[str], records: int, now: dt.datetime,
+        most: tuple[int, int], *, connection: Connection,
     ) -> Hour:  # fmt: skip
-        """Note whom somebody opened (names of cases or people) with how many records; what he
-        opened within the hour by now, in all his roles.
+        """Note whom somebody opened (names of cases or people) with how many records, and from how
+        many people and records on an hour is too much now; what he opened within the hour by now,
+        in all his roles.
         """
         macs = [self._vault.mac("opening", one.encode()) for one in what]
         connection.execute("DELETE FROM desk_opening WHERE at <= %s", (now - _REMEMBERED,))
         connection.execute(
-            "INSERT INTO desk_opening (actor, what, records, at)"
-            " SELECT %s, w, CASE WHEN n = 1 THEN %s ELSE 0 END, %s"
+            "INSERT INTO desk_opening (actor, what, records, at, most_people, most_records)"
+            " SELECT %s, w, CASE WHEN n = 1 THEN %s ELSE 0 END, %s, %s, %s"
             " FROM unnest(%s::bytea[]) WITH ORDINALITY AS t (w, n)",
-            (actor.id, records, now, macs),
+            (actor.id, records, now, *most, macs),
         )
         row = connection.execute(
             "SELECT count(DISTINCT o.what), coalesce(sum(o.records), 0) FROM desk_opening o"
@@ -103,7 +115,7 @@ class Watch:
             (actor.name, now - HOUR, now),
         ).fetchone()
         assert row is not None
-        return Hour(actor.name, int(row[0]), int(row[1]))
+        return Hour(actor.name, int(row[0]), int(row[1]), most)
 
     def recent(self, actor: Actor, now: dt.datetime, *, connection: Connection) -> bool:
         """Whether there is an alert about the same name within the hour: one is enough."""
@@ -131,14 +143,15 @@ class Watch:
         )
 
     def flooded(
-        self, actor: Actor, reports: int, now: dt.datetime, *, connection: Connection
-    ) -> bool:
-        """Raise an alert that so many reports came within an hour; one an hour, else False."""
+        self, actor: Actor, came: int, now: dt.datetime, *, connection: Connection,
+        what: str = FLOOD,
+    ) -> bool:  # fmt: skip
+        """Raise an alert that so many came within an hour; one an hour, else False."""
         done = connection.execute(
             "INSERT INTO desk_alert (actor, people, records, at, what)"
             " SELECT %(actor)s, %(n)s, 0, %(now)s, %(what)s WHERE NOT EXISTS (SELECT FROM"
             " desk_alert d WHERE d.what = %(what)s AND d.at > %(since)s)",
-            {"actor": actor.id, "n": reports, "now": now, "what": FLOOD, "since": now - HOUR},
+            {"actor": actor.id, "n": came, "now": now, "what": what, "since": now - HOUR},
         )
         return bool(done.rowcount)
 
@@ -171,15 +184,21 @@ class Watch:
         """
         with self._database.by_statement() as c:
             rows = c.execute(
-                "WITH o AS (SELECT a.name, o.what, o.records, o.at FROM desk_opening o"
-                " JOIN actor a USING (actor) WHERE o.at > %(since)s),"
-                " h AS (SELECT DISTINCT name, at FROM o), s AS (SELECT h.name, h.at,"
+                "WITH o AS (SELECT a.name, o.what, o.records, o.at, o.most_people, o.most_records"
+                " FROM desk_opening o JOIN actor a USING (actor) WHERE o.at > %(since)s),"
+                " h AS (SELECT name, at, min(most_people) AS mp, min(most_records) AS mr FROM o"
+                " GROUP BY name, at), s AS (SELECT h.name, h.at, h.mp, h.mr,"
                 " count(DISTINCT o.what) AS people, sum(o.records) AS records FROM h"
                 " JOIN o ON o.name = h.name AND o.at <= h.at AND o.at > h.at - interval '1 hour'"
-                " GROUP BY h.name, h.at)"
+                " GROUP BY h.name, h.at, h.mp, h.mr)"
                 " SELECT s.name, s.people, s.records, s.at, EXISTS (SELECT FROM desk_alert d"
                 " JOIN actor a USING (actor) WHERE a.name = s.name AND d.at <= s.at"
-                " AND d.what = %(bulk)s AND d.at > s.at - interval '1 hour') FROM s ORDER BY s.at",
+                " AND d.what = %(bulk)s AND d.at > s.at - interval '1 hour'), s.mp, s.mr"
+                " FROM s ORDER BY s.at",
                 {"since": since, "bulk": BULK},
             ).fetchall()
-        return [(Hour(r[0], int(r[1]), int(r[2])), r[3], bool(r[4])) for r in rows]
+        return [
+            (Hour(r[0], int(r[1]), int(r[2]), None if r[5] is None else (r[5], r[6])), r[3],
+             bool(r[4]))
+            for r in rows
+        ]  # fmt: skip

@@ -37,6 +37,16 @@ DATASETS: Final = (
 )
 
 
+#: Cases that were done within a year and may be untold: those are, of which `day` is NULL.
+_UNTOLD: Final[LiteralString] = (
+    f'SELECT r.id, r.number, r."right", k.due, a.shown, {DAY} AS day'
+    " FROM rights_case r JOIN case_clock k ON k.number = r.number"
+    " LEFT JOIN case_owner o ON o.number = r.number"
+    " LEFT JOIN account a ON a.account = o.account WHERE k.untold"
+    " AND r.done_at BETWEEN %(now)s - interval '1 year' AND %(now)s"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """One case in a list. `known`: it is known as well as it takes who asks, or somebody answers
@@ -68,7 +78,9 @@ class Untold:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many cases wait: late, to be answered today, by the end of the week, and in all."""
+    """How many people wait for their answer: late, to be answered today, by the end of the week,
+    and in all. Of a case that is done they wait until they are told.
+    """
 
     late: int
     today: int
@@ -128,36 +140,34 @@ class Worklist:
             ).fetchall()
         return [Line(r[0], r[1], r[2], State(r[3]), *r[4:]) for r in rows]
 
-    def tally(self, today: dt.date, week_ends: dt.date) -> Tally:
-        """How many wait; `week_ends` is the last day of this week."""
+    def tally(self, today: dt.date, week_ends: dt.date, now: dt.datetime, zone: dt.tzinfo) -> Tally:
+        """How many wait, or are done and `untold`; `week_ends` is the last day of this week."""
         with self._database.by_statement() as c:
             row = c.execute(
                 "SELECT count(*) FILTER (WHERE due < %(today)s),"
                 " count(*) FILTER (WHERE due = %(today)s),"
                 " count(*) FILTER (WHERE due > %(today)s AND due <= %(ends)s), count(*)"
-                " FROM case_clock WHERE waiting",
-                {"today": today, "ends": week_ends},
+                " FROM (SELECT due FROM case_clock WHERE waiting"
+                f" UNION ALL SELECT due FROM ({_UNTOLD}) one WHERE day IS NULL) every",
+                values(now, zone) | {"today": today, "ends": week_ends},
             ).fetchone()
         assert row is not None
         return Tally(*row)
 
     def untold(
-        self, now: dt.datetime, zone: dt.tzinfo, most: int | None
+        self, now: dt.datetime, zone: dt.tzinfo, most: int | None, before: dt.date | None = None
     ) -> tuple[list[Untold], int]:
         """Cases that were done within the last year and of which nobody was told, up to `most`
-        (None: all) in order of their last day; and how many there are. Of what staff say that she
-        took back she is told, too. `zone`: whose midnight counts.
+        (None: all) in order of their last day; and how many there are; with `before` of those due
+        before a day. Of what staff say that she took back she is told, too. `zone`: whose midnight
+        counts.
         """
         with self._database.by_statement() as c:
             rows = c.execute(
-                'SELECT id, "right", due, shown, count(*) OVER () FROM ('
-                f'SELECT r.id, r.number, r."right", k.due, a.shown, {DAY} AS day'
-                " FROM rights_case r JOIN case_clock k ON k.number = r.number"
-                " LEFT JOIN case_owner o ON o.number = r.number"
-                " LEFT JOIN account a ON a.account = o.account WHERE k.untold"
-                " AND r.done_at BETWEEN %(now)s - interval '1 year' AND %(now)s) one"
-                " WHERE day IS NULL ORDER BY due, number LIMIT %(most)s",
-                values(now, zone) | {"most": most},
+                f'SELECT id, "right", due, shown, count(*) OVER () FROM ({_UNTOLD}) one'
+                " WHERE day IS NULL AND (%(before)s::date IS NULL OR due < %(before)s)"
+                " ORDER BY due, number LIMIT %(most)s",
+                values(now, zone) | {"most": most, "before": before},
             ).fetchall()
         return [Untold(*row[:4]) for row in rows], int(rows[0][4]) if rows else 0
 

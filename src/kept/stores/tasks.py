@@ -270,6 +270,22 @@ class TaskFolder:
             ) from None
 
 
+def handed_in(raw: bytes) -> tuple[Mapping[str, Any], ...]:
+    """What was handed in for a task that asked to read: a JSON list of rows by field name.
+
+    UsageError where it is anything else.
+    """
+    try:
+        read = json.loads(raw.decode("utf-8"))
+    except (ValueError, RecursionError):
+        read = None
+    if not isinstance(read, list) or not all(isinstance(row, dict) for row in read):
+        raise UsageError(
+            "what was handed in cannot be read", expected="a JSON list of objects, in UTF-8"
+        )
+    return tuple(read)
+
+
 def refused(task: Task | None, answer: Answered) -> None:
     """Refuse an answer that does not fit. UsageError."""
     if task is None:

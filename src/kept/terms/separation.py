@@ -22,6 +22,7 @@ APART: Final = {
     frozenset(("auditor", "verifier")): "who examines sees no personal data",
     frozenset(("auditor", "intake")): "who examines sees no personal data",
     frozenset(("auditor", "support")): "who examines sees no personal data",
+    frozenset(("auditor", "system-owner")): "who examines sees no personal data",
     frozenset(("marketer", "redactor")): "who advertises sees counts only",
     frozenset(("marketer", "verifier")): "who advertises sees counts only",
 }

@@ -41,7 +41,7 @@ _PAST = {
 
 def register(group: App) -> None:
     """Add the commands to the group `case`."""
-    for command in (clock_command, extend, pause, resume, remind):
+    for command in (clock_command, acknowledge, extend, pause, resume, remind):
         group.command(command, name="clock" if command is clock_command else None)
 
 
@@ -134,7 +134,7 @@ class Time:
         if one.promise:
             within = period_words(one.promise)
             lines.append(f"The policy promises an answer within {within}; the sooner counts.")
-        if one.confirm_by:
+        if one.confirm_by and not any(c.act == "acknowledged" for c in changes):
             lines.append(f"Tell her that it has come by: {one.confirm_by}.")
         lines += [f"A public holiday in {one.place}: {d}, {name}." for d, name in one.skipped]
         if one.paused_since:
@@ -174,6 +174,25 @@ def clock_command(
             controller, case, there, came, actor, acting.moment
         ),
     )  # fmt: skip
+
+
+def acknowledge(
+    case: str,
+    /,
+    *,
+    on: Annotated[str | None, Parameter(help="the day on which she was told; today")] = None,
+    acting: Acting = ACTING,
+    common: Common = COMMON,
+) -> int:
+    """Record that she was told that her request has come; of the form and of agents that is so."""
+    now = acting.moment
+    with opened(common, "case acknowledge", acting.role) as (controller, _):
+        actor = controller.actors.of(acting.actor, acting.role, now)
+        one = duty.acknowledge(controller, case, day(on, "--on"), actor, now)
+        controller.ledger.checkpoint(now)
+    words = ["It is on record that she was told that her request has come."]
+    common.out.result({"case": one.id, "state": one.state.value}, words)
+    return 0
 
 
 def extend(

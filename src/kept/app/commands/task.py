@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +14,7 @@ from kept.duties.rights.recipients import record
 from kept.duties.rights.request import VERBS
 from kept.errors import UsageError
 from kept.records.case_state import FINISHED
-from kept.stores.tasks import Answered, Notice, Outcome, Task
+from kept.stores.tasks import Answered, Notice, Outcome, Task, handed_in
 from kept.terms.words import many
 
 group = App(name="task", help="What people have to do for a request, and what they say of it.")
@@ -110,18 +110,14 @@ def done(
     return 0
 
 
-def _rows(path: Path | None) -> tuple[dict[str, Any], ...]:
+def _rows(path: Path | None) -> tuple[Mapping[str, Any], ...]:
     if path is None:
         return ()
     try:
-        raw = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
-        raw = None
-    if not isinstance(raw, list) or not all(isinstance(row, dict) for row in raw):
-        raise UsageError(
-            "what was handed in cannot be read", where=str(path), expected="a JSON list of objects"
-        )
-    return tuple(raw)
+        raw = path.read_bytes()
+    except OSError:
+        raise UsageError("what was handed in cannot be read", where=str(path)) from None
+    return handed_in(raw)
 
 
 def _document(task: Task) -> dict[str, Any]:

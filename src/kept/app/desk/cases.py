@@ -61,7 +61,7 @@ from kept.terms.rights import CHILD, ERASURE_GROUNDS, RIGHTS
 
 #: How a state is said of a case that came through it.
 _CAME: Final = {
-    CaseState.RECEIVED: "came in", CaseState.ACKNOWLEDGED: "was confirmed",
+    CaseState.RECEIVED: "came in", CaseState.ACKNOWLEDGED: "she was told that it has come",
     CaseState.IDENTIFIED: "it was checked who asks", CaseState.PLANNED: "was looked at",
     CaseState.APPROVED: "was approved", CaseState.EXECUTING: "was begun",
     CaseState.EXECUTED: "was carried out", CaseState.CHECKED: "was read back",
@@ -82,7 +82,7 @@ _MOVED: Final = {
     "started": "counting began", "extended": "more time was taken", "paused": "it stood still",
     "resumed": "it went on", "arrived": "it came on another day", "placed": "she is elsewhere",
     "recounted": "counted anew by a newer rule", "reminded": "somebody was reminded",
-    "posted": "the answer went out",
+    "posted": "the answer went out", "acknowledged": "she was told that it has come",
 }  # fmt: skip
 #: How it stands with what is left out of a package, and the commands of those who see the texts.
 LEFT_OUT: Final = {
@@ -92,11 +92,6 @@ LEFT_OUT: Final = {
     Stands.OUT: "handed out",
 }  # fmt: skip
 SEES_TEXTS: Final = ("case redact", "case approve")
-_BECAME: Final = {
-    Outcome.DONE: "it is done", Outcome.NOTHING: "nothing of hers is there",
-    Outcome.CANNOT: "it cannot be done",
-    Outcome.LEFT: "telling it is impossible, or out of all proportion",
-}  # fmt: skip
 _WRITTEN: Final = Markup(
     'The letter is written. <a href="#letter">Read it below</a>, then send it.'
 )
@@ -218,6 +213,7 @@ def shown(
     told_her = clock.told_on(controller, [one], now).get(one.number)
     under_way = run is not None and run.going_on(now)
     owner_of = controller.worklist.owner(one)
+    heard = clock.acknowledged(controller, one)
     waits = (Outcome.CANNOT, None)
     to_answer = sum(n.outcome in waits for n in controller.recipients.of([one.number]))
     told = informed(controller, one)
@@ -248,7 +244,7 @@ def shown(
         tries=controller.cases.tries_left(one),
         tasks=[(t, casework.stands(t, now), casework.sayable(t))
                for t in casework.tasks(controller, one)],
-        became=_BECAME,
+        became=casework.BECAME,
         came=controller.intakes.of_case(one.id),
         opened=opened, letter=letter, handed=handed, no_mail=mailing.why_not(controller, one),
         mails=mails, too_early=clock.too_early,
@@ -260,7 +256,7 @@ def shown(
         waits=here if may_act and one.state in FINISHED else None, lies_here=here is not None,
         refusals=REFUSALS.values(), papers=papers,
         home=bool(paper.where_to(controller, one)),
-        clock=_clock(controller, one, counted, told_her, now),
+        clock=_clock(controller, one, counted, told_her, heard, now),
         looked=looked, at=_moment(looked), sentences=sentences(controller),
         steps=_summed(steps), read_back=sum(s.verified for s in steps), of=len(steps),
         step_problems=problems([s.result() for s in steps]),
@@ -296,6 +292,8 @@ def shown(
             "tell": bool(proving.questions(controller)) and proving.asked(controller, one)
             and one.proof < proof.FACTS and lets("case tell"),
             "task": lets("task done"),
+            "acknowledge": counted is not None and one.state is not CaseState.WITHDRAWN
+            and lets("case acknowledge") and not heard,
             "clock": moves and lets("case extend"),
             "refuse": can_end(controller, one, CaseState.REFUSED) and lets("case refuse"),
             "part": one.right in parts.PACKED and one.state in parts.BEFORE
@@ -384,7 +382,7 @@ def _moment(looked: dict[str, Any] | None) -> dt.datetime | None:
 
 def _clock(
     controller: Controller, one: Case, counted: Clock | None, told_her: dt.date | None,
-    now: dt.datetime,
+    heard: bool, now: dt.datetime,
 ) -> dict[str, Any] | None:  # fmt: skip
     """The clock in words: until when, by which rule, and what moved it."""
     if counted is None:
@@ -394,6 +392,7 @@ def _clock(
     return {
         "of": counted, "rule": counted.row, "over": over, "told": told,
         "late": (told or controller.day(now)) > counted.due,
+        "unheard": not heard,
         "near": None if over else nearness(clock.standing(controller, one, counted, now)),
         "due": day_words(counted.due, controller),
         "arrived": day_words(counted.arrived, controller),

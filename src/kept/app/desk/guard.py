@@ -46,7 +46,12 @@ _TABLE: Final = {(_TYPE.sub("", s.name), s.method): s for s in DESK}
 
 #: Where a file may be sent; each handler says how large it may be.
 _FILES: Final = frozenset(
-    ("/desk/requests/import", "/desk/requests/mail", "/desk/requests/{request_id}/scan")
+    (
+        "/desk/requests/import",
+        "/desk/requests/mail",
+        "/desk/requests/{request_id}/scan",
+        "/desk/tasks/done",
+    )
 )
 
 

@@ -201,6 +201,19 @@ def decide(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
         return shown(request, state, one, said(problem))
 
 
+@post("/cases/{case:str}/acknowledge", status_code=303, sync_to_thread=True)
+def acknowledge(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
+    """Record that she was told that her request has come."""
+    one = found(state, case)
+    try:
+        who = actor(request, state, "case acknowledge")
+        clock.acknowledge(state.controller, one.id, _day(form(request).one("on")), who,
+                          state.clock())  # fmt: skip
+    except KeptError as problem:
+        return shown(request, state, one, said(problem))
+    return back(f"/desk/cases/{one.id}", "acknowledged")
+
+
 @post("/cases/{case:str}/clock", status_code=303, sync_to_thread=True)
 def move_clock(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
     """Take more time, let the clock stand still or go on, put right where or when."""
@@ -298,5 +311,6 @@ def _day(text: str) -> dt.date | None:
 
 
 HANDLERS: Final = [
-    evidence, confirm, told, plan, approve, carry, package, decide, move_clock, part, end,
+    evidence, confirm, told, plan, approve, carry, package, decide, acknowledge,
+    move_clock, part, end,
 ]  # fmt: skip

@@ -65,6 +65,7 @@ DONE: Final = {
     "begun": "It is being carried out. You can leave this page.",
     "busy": "Somebody is carrying it out already; it is done once.",
     "over": "This case has ended; nothing was done again.",
+    "acknowledged": "It was noted that she was told that it has come.",
     "clock": "The day was counted anew. The day before stays on record.",
     "refused": "The request was refused, and why is kept.",
     "withdrawn": "The case has ended; nothing was changed. Write to her that it has.",

@@ -13,8 +13,10 @@ from litestar.datastructures import State
 
 from kept.app.desk.guard import Asked, session
 from kept.app.desk.render import page
-from kept.app.desk.working import Shown, near
+from kept.app.desk.working import Shown, may, near
 from kept.controller import Controller
+from kept.duties.rights import casework
+from kept.errors import StoreError
 from kept.records.case_state import State as CaseState
 from kept.records.worklist import Line, Untold
 from kept.terms import clocks
@@ -27,7 +29,7 @@ _ASKED: Final = 20
 _PLACE: Final = re.compile(r"(\d{4}-\d{2}-\d{2})\.(\d{1,18})")
 #: States in which a case can wait, in words.
 STATES: Final = {
-    CaseState.RECEIVED: "to be checked who asks", CaseState.ACKNOWLEDGED: "confirmed",
+    CaseState.RECEIVED: "to be checked who asks", CaseState.ACKNOWLEDGED: "told that it has come",
     CaseState.IDENTIFIED: "known who asks", CaseState.PLANNED: "looked at",
     CaseState.APPROVED: "approved", CaseState.EXECUTING: "being carried out",
     CaseState.EXECUTED: "to be read back", CaseState.CHECKED: "not complete",
@@ -67,23 +69,37 @@ def start(request: Asked, state: State) -> Response[str]:
     if last is not None:
         after = f"{last.due}.{last.number}"
         onward = "/desk?" + urllib.parse.urlencode({**chosen, "after": after})
-    untold, silent = ([], 0) if chosen or met else controller.worklist.untold(
-        now, controller.desk.zone, _ASKED
+    # Under a number stands all that it counts; by what else a case is chosen waits to be done.
+    untold, silent = ([], 0) if chosen.keys() - {"due"} or met else controller.worklist.untold(
+        now, controller.desk.zone, _ASKED, before
     )  # fmt: skip
     return page(
         request, "desk_start.html.j2", rights=RIGHTS, states=STATES, whose=_WHOSE, dues=_DUE,
         chosen=chosen, onward=onward, later=bool(met),
         lines=[_line(controller, one, today) for one in lines[:PAGE]],
-        tally=controller.worklist.tally(today, week), held=len(controller.intakes.held()),
+        tally=controller.worklist.tally(today, week, now, controller.desk.zone),
+        held=len(controller.intakes.held()),
         loops=[(id_, RIGHTS[right].title if right in RIGHTS else right, n, since)
                for id_, right, n, since in controller.recipients.open_loops()],
         away=[(g.system, max(g.days(now), 0), g.since) for g in controller.away.all()],
-        doubts=controller.doubts.waiting()[0],
+        doubts=controller.doubts.waiting()[0], tasks=_tasks(request, controller),
         complaints=len(controller.complaints.all(open_only=True)),
         unsent=controller.mailed.unsent(), silent=silent,
         untold=[_dated(controller, one, today) for one in untold],
         asked=[_asked(one, today) for one in controller.intakes.to_do(_ASKED)],
     )  # fmt: skip
+
+
+def _tasks(request: Asked, controller: Controller) -> int | None:
+    """How many tasks wait for whoever asks; None: one cannot be read, which the page of the tasks
+    says, and which does not keep anybody from this one.
+    """
+    if not may(request, "task done"):
+        return 0
+    try:
+        return sum(t.open for t in casework.serves(controller, session(request).account.roles))
+    except StoreError:
+        return None
 
 
 def asks(kinds: Iterable[str]) -> str:

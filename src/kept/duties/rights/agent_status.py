@@ -300,7 +300,9 @@ def _out(controller: Controller, one: Intake, now: dt.datetime) -> None:
             way="attested",
         )
         about = matter(controller, purposes)
-        case, _, _ = open_case(controller, "objection", request, now, matter=about)
+        case, _, _ = open_case(
+            controller, "objection", request, now, matter=about, acknowledged=True
+        )
         with controller.database.connection() as c:
             controller.intakes.opened(one, SALE_OUT, case.number, connection=c)
     else:

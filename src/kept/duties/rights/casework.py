@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -26,7 +26,7 @@ from kept.duties.rights.portability import port
 from kept.duties.rights.proving import require_known_asker
 from kept.duties.rights.receipts import Receipts, not_asked, to_weigh
 from kept.duties.rights.rectification import preview_rectification, rectify
-from kept.duties.rights.request import Request, capital
+from kept.duties.rights.request import MAY_OVERRIDE, Request, capital
 from kept.duties.rights.restriction import preview_restriction, restrict
 from kept.duties.rights.shown import gathered, problems, stays, summed
 from kept.duties.rights.withdrawal import preview_withdrawal, withdraw
@@ -60,6 +60,12 @@ _DOES: Final[Mapping[Action, str]] = {
     Action.READ: "is read", Action.DELETE: "goes", Action.OVERWRITE: "is overwritten",
     Action.ANONYMISE: "is made nobody’s", Action.REDACT: "her name goes out of it",
     Action.RETAIN: "stays", Action.ISOLATE: "stays, locked away",
+}  # fmt: skip
+#: What people say became of a task, in words.
+BECAME: Final[Mapping[Outcome, str]] = {
+    Outcome.DONE: "it is done", Outcome.NOTHING: "nothing of hers is there",
+    Outcome.CANNOT: "it cannot be done",
+    Outcome.LEFT: "telling it is impossible, or out of all proportion",
 }  # fmt: skip
 _CHANGES: Final = (Action.DELETE, Action.OVERWRITE, Action.ANONYMISE, Action.REDACT)
 _STAY: Final = (Action.READ, Action.RETAIN)
@@ -288,6 +294,18 @@ def give(controller: Controller, case_id: str, to: Account | None, now: dt.datet
 def tasks(controller: Controller, case: Case) -> list[Task]:
     """What people were asked to do in a case, oldest first; whom it is about is left out."""
     return [replace(t, people=()) for t in controller.tasks() if t.case == case.id]
+
+
+def serves(controller: Controller, roles: Set[str]) -> list[Task]:
+    """Tasks of whoever has these roles: those that wait first, by their day, then the answered, the
+    latest first. What recipients are told is no task of whoever serves systems alone.
+    """
+    every = bool(roles & MAY_OVERRIDE)
+    found = [t for t in controller.tasks() if every or not isinstance(t.action, Notice)]
+    never = dt.datetime.max.replace(tzinfo=dt.UTC)
+    waiting = sorted((t for t in found if t.open), key=lambda t: (t.due or never, t.id))
+    said = [(t.answer.at, t.id, t) for t in found if t.answer is not None and not t.open]
+    return waiting + [t for *_, t in sorted(said, key=lambda one: one[:2], reverse=True)]
 
 
 def sayable(task: Task) -> list[Outcome]:

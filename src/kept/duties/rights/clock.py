@@ -180,6 +180,49 @@ def posted(
         _changed(controller, connection, case, clock, clock, "posted", now, actor=actor, dated=day)
 
 
+def acknowledged(controller: Controller, case: Case) -> bool:
+    """Whether it is on record that she was told that her request has come."""
+    return any(c.act == "acknowledged" for c in controller.clocks.changes(case)) or any(
+        e.state is State.ACKNOWLEDGED for e in controller.cases.events(case)
+    )
+
+
+def acknowledge(
+    controller: Controller, case_id: str, day: dt.date | None, actor: Actor, now: dt.datetime
+) -> Case:
+    """Have it on record that she was told on a day, today where none is given, that her request
+    has come. Raises UsageError where that is on record, or the day cannot be.
+    """
+    told = _not_later(day or controller.day(now), controller.day(now), "she was told")
+    with controller.database.connection() as connection:
+        case = controller.cases.get(case_id)
+        clock = controller.clocks.locked(case, connection=connection)
+        if clock is None or case.state is State.WITHDRAWN:
+            raise UsageError(
+                f"of case {case.id} nobody has to be told that it has come",
+                expected="a case with a last day, of a person who still asks",
+            )
+        if told < clock.arrived:
+            raise UsageError(
+                "she was told before it came",
+                expected=f"a day from {clock.arrived} on",
+                met=str(told),
+            )
+        if acknowledged(controller, case):
+            raise UsageError(f"it is on record that she was told that case {case.id} has come")
+        _changed(
+            controller, connection, case, clock, clock, "acknowledged", now, actor=actor,
+            dated=told,
+        )  # fmt: skip
+        if case.state is State.RECEIVED:
+            case = controller.cases.move(
+                case, State.ACKNOWLEDGED, actor, now, connection=connection
+            )
+            body = {"case": case.id, "state": case.state.value, "actor": name(actor.role)}
+            controller.ledger.append_in(connection, [Entry("case.moved", now, body)])
+    return case
+
+
 def pause(
     controller: Controller, case_id: str, reason: str, since: dt.date | None, actor: Actor,
     now: dt.datetime,

@@ -12,12 +12,14 @@ from kept.controls.registry import Finding, Looked, control
 from kept.duties.rights import delivery, lost
 from kept.records.answered import AT_ONCE, AT_ONCE_VALUES
 from kept.records.case import State
+from kept.records.intake import ANSWERED
 from kept.records.outbox import SENT
 
 #: Answers of so long ago are not looked at any more.
 _LOOKED_BACK: Final = dt.timedelta(days=365)
 _ANSWER: Final = "answer it; `kept case list --sort due` shows what is to be answered first"
 _TELL: Final = "write to her (`kept case answer`), or enter that she was told: `kept case posted`"
+_COME: Final = "tell her that it has come, and enter it: `kept case acknowledge`"
 _BEFORE: Final = "it was late before; look at `kept case list --sort due` each week"
 _GO_ON: Final = "let it go on with `kept case resume`, and see that `kept serve` runs"
 _SILENT: Final = "she was not told inside the first period that it takes longer"
@@ -33,6 +35,7 @@ class _Told:
     due: dt.date
     paused: dt.date | None = None
     moved_later: bool = False
+    acknowledged: dt.date | None = None
     #: (the notice went out, it was entered, the last day before that, it says why and what)
     extended: list[tuple[dt.date | None, dt.date, dt.date, bool]] = field(default_factory=list)
 
@@ -45,6 +48,8 @@ def answered_in_time(controller: Controller, now: dt.datetime) -> Iterator[Looke
     by an extension or a pause that is written there. The records have to say the same. A request
     that the person took back by then is not late; a restriction is answered when it is in force
     for all that leads to her, with every system asked.
+    Where a rule names a day for that, she was told by then that the request has come: by the page
+    or the protocol by which she asked, by staff who entered it, or by the answer itself.
     No clock stands still for longer than the organisation lets it, and such time counts for
     nothing.
 
@@ -54,10 +59,13 @@ def answered_in_time(controller: Controller, now: dt.datetime) -> Iterator[Looke
     silent = 0
     with controller.database.connection() as connection:
         rows = connection.execute(
-            f"SELECT r.id, r.state, r.done_at, k.due, {AT_ONCE}"
+            f"SELECT r.id, r.state, r.done_at, k.due, {AT_ONCE}, k.confirm_by,"
+            # Whom a page or a protocol answered was told by that.
+            " EXISTS (SELECT FROM intake_case i JOIN intake a USING (number)"
+            " WHERE i.case_number = r.number AND a.channel = ANY(%(answered)s))"
             " FROM rights_case r LEFT JOIN case_clock k USING (number)"
             " WHERE r.opened_at <= %(now)s ORDER BY r.number",
-            {**AT_ONCE_VALUES, "now": now},
+            {**AT_ONCE_VALUES, "now": now, "answered": list(ANSWERED)},
         ).fetchall()
     reached = _reached(
         controller, now, {row[0]: row[2] for row in rows if row[2] is not None},
@@ -65,7 +73,7 @@ def answered_in_time(controller: Controller, now: dt.datetime) -> Iterator[Looke
     )  # fmt: skip
     yield from lost.cases(controller, told)
     looked, in_force = 0, _in_force(controller, now)
-    for id_, state, closed, due, at_once in rows:
+    for id_, state, closed, due, at_once, confirm_by, by_page in rows:
         met = at_once or id_ in in_force
         answered = in_force.get(id_, closed)
         if answered is not None and answered > now:
@@ -89,6 +97,13 @@ def answered_in_time(controller: Controller, now: dt.datetime) -> Iterator[Looke
         looked += 1
         if due != said.due and not said.moved_later:
             yield Finding("a case", "its last day is not the one that the ledger says", _MEND)
+        if confirm_by is not None and not by_page:
+            first = controller.day(answered) if met and answered is not None else reached.get(id_)
+            heard = min((d for d in (said.acknowledged, first) if d is not None), default=today)
+            if heard > confirm_by:
+                days = (heard - confirm_by).days
+                words = f"she was not told for {days} days past its day that a request has come"
+                yield Finding("a case", words, _COME)
         if answered is None:
             if (still := _still(said, today)) > most:
                 yield Finding("a case", f"a clock stands still for {still} days", _GO_ON)
@@ -268,6 +283,8 @@ def _told(controller: Controller, now: dt.datetime) -> dict[str, _Told]:
         if body["act"] in ("paused", "resumed"):
             since = dt.date.fromisoformat(body["dated"])
             one.paused = since if body["act"] == "paused" else None
+        if body["act"] == "acknowledged":
+            one.acknowledged = dt.date.fromisoformat(body["dated"])
         if body["act"] == "extended":
             sent = dt.date.fromisoformat(body["dated"]) if "dated" in body else None
             before = dt.date.fromisoformat(body["before"])

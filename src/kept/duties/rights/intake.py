@@ -14,8 +14,8 @@ import re
 import secrets
 import threading
 from base64 import urlsafe_b64encode
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -28,11 +28,12 @@ from kept.duties.rights.objection import object_to
 from kept.duties.rights.receipts import not_asked, to_weigh
 from kept.duties.rights.request import HOW, Request, by_herself, can_end, close_case, open_case
 from kept.errors import KeptError, UsageError
-from kept.ledger.entry import Entry
+from kept.ledger.entry import Entry, name
 from kept.records import answered
 from kept.records.case_state import FINISHED, Case
 from kept.records.case_state import State as CaseState
 from kept.records.intake import (
+    ANSWERED,
     BEGUN,
     CODE_GOOD,
     LIMITS,
@@ -46,6 +47,7 @@ from kept.records.intake import (
     Typed,
 )
 from kept.records.outbox import Place
+from kept.records.watch import FULL
 from kept.terms.addresses import masked
 from kept.terms.asks import ASKS, CHILD_REPORT, SALE_OUT, STOP_MAILING, UNCLEAR
 from kept.terms.identifiers import Identifier
@@ -68,6 +70,14 @@ _MARKETING: Final = "marketing"
 
 class TooMany(UsageError):
     """More came in within the hour than is taken: the same for everybody."""
+
+
+class Full(TooMany):
+    """So much `came` from everybody together that whoever asks now is turned away."""
+
+    def __init__(self, came: int) -> None:
+        super().__init__("more was asked within the hour than is taken", fix="ask again later")
+        self.came = came
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +128,8 @@ class Standing:
 
 #: States of a case of which nothing was carried out yet.
 _UNDONE: Final = (
-    CaseState.RECEIVED, CaseState.IDENTIFIED, CaseState.PLANNED, CaseState.APPROVED,
+    CaseState.RECEIVED, CaseState.ACKNOWLEDGED, CaseState.IDENTIFIED, CaseState.PLANNED,
+    CaseState.APPROVED,
 )  # fmt: skip
 _STANDS: Final[Mapping[CaseState, str]] = {
     **dict.fromkeys(CaseState, "working"),
@@ -164,7 +175,7 @@ def ask(controller: Controller, form: Form, now: dt.datetime) -> str:
     channel = "agent" if "agent" in parties else "web"
     # One transaction for the request and its letters; waited for is once what was counted, once
     # what was written.
-    with controller.database.connection() as c, c.pipeline():
+    with turning_away(controller, now), controller.database.connection() as c, c.pipeline():
         controller.intakes.one_at_a_time(c)
         keys = controller.vault.fresh(c)
         places = controller.outbox.places(len(parties), c, keys)
@@ -198,7 +209,7 @@ def ask_by_cookie(controller: Controller, form: Form, cookie: str, now: dt.datet
         raise UsageError("there is no such region", expected=f"one of {', '.join(REGIONS)}")
     once = "\x00".join((form.once, *asked, form.region, words, who.normalised))
     token = page_token(controller, once)
-    with controller.database.connection() as c:
+    with turning_away(controller, now), controller.database.connection() as c:
         controller.intakes.one_at_a_time(c)
         if controller.intakes.by_once(once, connection=c) is not None:
             return token
@@ -531,7 +542,10 @@ def _case(
     def linked(case: Case, c: Any) -> None:
         controller.intakes.opened(one, kind, case.number, connection=c)
 
-    case, _, _ = open_case(controller, right, request, now, matter=about, also=linked)
+    case, _, _ = open_case(
+        controller, right, request, now, matter=about, acknowledged=one.channel in ANSWERED,
+        also=linked,
+    )  # fmt: skip
     return controller.intakes.get(one.id), case
 
 
@@ -638,8 +652,27 @@ def limits(controller: Controller) -> tuple[int, ...]:
 def refuse_past(met: Tally, most: Sequence[int]) -> None:
     """Refuse (TooMany) where as much came in already as is taken."""
     counts = (met.pair, met.address, met.source, met.all)
-    if any(count >= few for count, few in zip(counts, most, strict=True)):
+    past = [count >= few for count, few in zip(counts, most, strict=True)]
+    if any(past[:-1]):
         raise TooMany("more was asked within the hour than is taken", fix="ask again later")
+    if past[-1]:
+        raise Full(met.all)
+
+
+@contextmanager
+def turning_away(controller: Controller, now: dt.datetime) -> Iterator[None]:
+    """Alert the officers, once an hour, where somebody is turned away because of all others; of
+    nobody anything is kept. Around the transaction that this undoes.
+    """
+    try:
+        yield
+    except Full as full:
+        with controller.database.connection() as c:
+            actor = controller.actors.of(*PERSON, now, connection=c)
+            if controller.watch.flooded(actor, full.came, now, connection=c, what=FULL):
+                body = {"what": FULL, "people": full.came, "records": 0, "actor": name(actor.role)}
+                controller.ledger.append_in(c, [Entry("alert.raised", now, body)])
+        raise
 
 
 def send_code(

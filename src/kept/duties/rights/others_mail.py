@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from kept.controller import Controller
-from kept.duties.rights.intake import clean, ended, within_limits
+from kept.duties.rights.intake import clean, ended, turning_away, within_limits
 from kept.ledger.entry import Entry
 from kept.policy.bundle import Bundle
 from kept.policy.shapes import Recipient
@@ -46,7 +46,7 @@ def complain(
 ) -> Guidance:
     """Record that somebody complained, and what she is told. Raises TooMany past the limits."""
     sender = clean(sender)[:200]
-    with controller.database.connection() as c:
+    with turning_away(controller, now), controller.database.connection() as c:
         controller.intakes.one_at_a_time(c)
         if controller.intakes.by_once(once, connection=c) is None:
             within_limits(controller, None, source, now, c)

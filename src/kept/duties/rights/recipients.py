@@ -34,6 +34,8 @@ from kept.terms.tongues import say
 WENT: Final = frozenset((Action.DELETE, Action.OVERWRITE, Action.ANONYMISE, Action.REDACT))
 #: Lanes in which nothing leaves: the organisation itself, the person, offers that it sends itself.
 _NOBODY: Final = ("controller", "person", "partner-campaign")
+#: The role of those who serve a system.
+SERVES: Final = "system-owner"
 #: The state of one whom nothing in kept.toml leads to.
 NO_WAY: Final = "no way to tell"
 _WORDS: Final[Mapping[str, str]] = {
@@ -273,7 +275,16 @@ def _stands(controller: Controller, recipient: str, noted: Noted | None) -> Info
 
 
 def record(controller: Controller, task: str, answer: Answered, role: str) -> Task:
-    """Record what became of a task. Denied where the role may not leave a recipient untold."""
+    """Record what became of a task. Denied where the role may not leave a recipient untold, or may
+    not answer for what recipients were told at all.
+    """
+    if role == SERVES and any(
+        t.id == task and isinstance(t.action, Notice) for t in controller.tasks()
+    ):
+        raise Denied(
+            f"the role `{role}` carries out tasks in systems; a recipient was told of this one",
+            fix=f"ask somebody in one of the roles {', '.join(sorted(MAY_OVERRIDE))}",
+        )
     if answer.outcome is Outcome.LEFT and role not in MAY_OVERRIDE:
         raise Denied(
             f"the role `{role}` may not decide that a recipient is not told",

@@ -20,7 +20,7 @@ from kept.controller import Controller
 from kept.database import Connection
 from kept.duties.rights import clock, recipients
 from kept.records.account import OFFICER
-from kept.records.watch import ALONE, BULK
+from kept.records.watch import ALONE, BULK, FULL
 from kept.stores.tasks import Notice, Outcome
 from kept.terms import clocks
 from kept.terms.asks import CHILD_REPORT
@@ -45,6 +45,7 @@ _LISTED: Final = 500
 _STANDS_OUT: Final = {
     BULK: "Somebody of the staff opened more people within an hour than is usual",
     ALONE: "Somebody of the staff did alone what takes two people",
+    FULL: "The public form turned people away: within an hour as much came as it takes",
 }
 #: After so many days that a task is late, or a recipient cannot be reached, it is escalated.
 _PATIENCE: Final = dt.timedelta(days=7)
@@ -286,7 +287,7 @@ def _doubts(controller: Controller, now: dt.datetime) -> Iterator[Call]:
 
 
 def _alerts(controller: Controller, now: dt.datetime) -> Iterator[Call]:
-    """What stands out of what the staff did; of a flood of reports the reports themselves tell."""
+    """What stands out; of a flood of reports the reports themselves tell."""
     unseen = controller.watch.alerts(unseen=True)
     for what, words in _STANDS_OUT.items():
         those = [one for one in unseen if one.what == what]

@@ -18,7 +18,7 @@ from kept.controller import Controller
 from kept.database import Connection
 from kept.duties.rights.choice import channel_of, own_identifiers
 from kept.duties.rights.doubt import doubts
-from kept.duties.rights.intake import PERSON, clean, ended, page_token, refuse_past
+from kept.duties.rights.intake import PERSON, clean, ended, page_token, refuse_past, turning_away
 from kept.duties.rights.request import MAY_OVERRIDE, Request, open_case
 from kept.errors import Denied, IdentifierError, KeptError, UsageError, VaultError
 from kept.ledger.entry import Entry, name
@@ -61,7 +61,7 @@ def report(
     said = {"about": known, "words": words, "reporter": answer_to}
     once = "\x00".join((once, CHILD_REPORT, repr(said)))
     token = page_token(controller, once)
-    with controller.database.connection() as c:
+    with turning_away(controller, now), controller.database.connection() as c:
         controller.intakes.one_at_a_time(c)
         if controller.intakes.by_once(once, connection=c) is not None:
             return token

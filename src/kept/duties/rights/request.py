@@ -77,12 +77,14 @@ def open_case(
     now: dt.datetime,
     *,
     matter: str | None = None,
+    acknowledged: bool = False,
     also: Callable[[Case, Connection], None] | None = None,
 ) -> tuple[Case, Actor, tuple[tuple[Identifier, ...], ...]]:
     """The case of a request: opened, or the one it names. Every request has one.
 
-    `matter` is what it is about, where a rule says of that how long its answer may take; `also`
-    what is written with a case that is opened, or not at all.
+    `matter` is what it is about, where a rule says of that how long its answer may take;
+    `acknowledged`: she was told at once that it has come; `also` what is written with a case that
+    is opened, or not at all.
     """
     controller.enter_answers()  # a word of people is in the ledger before anything rests on it
     actor = controller.actors.of(request.actor, request.role, now)
@@ -155,7 +157,8 @@ def open_case(
         case = controller.cases.open(
             right, request.people, actor, request.override, now,
             evidence=request.evidence, way=request.way,
-            needs=proving.needs(controller, right, request.region, matter), connection=connection,
+            needs=proving.needs(controller, right, request.region, matter),
+            acknowledged=acknowledged, connection=connection,
         )  # fmt: skip
         if request.ground is not None:
             case = controller.cases.on_ground(case, request.ground, connection=connection)

@@ -57,15 +57,14 @@ def access_is_reviewed(controller: Controller, now: dt.datetime) -> Iterator[Loo
 
 @control("security.bulk-reads-are-noticed")
 def bulk_reads_are_noticed(controller: Controller, now: dt.datetime) -> Iterator[Looked | Finding]:
-    """Whoever of the staff opened many people within an hour, an alert was raised about it."""
-    usual = controller.desk
+    """Whoever of the staff opened many people within an hour, an alert was raised about it.
+
+    What is many is what kept.toml said at that time.
+    """
+    usual = (controller.desk.people, controller.desk.records)
     hours = controller.watch.hours(now - dt.timedelta(days=30))
     yield Looked(len(hours), _WHERE)
-    missed = [
-        hour
-        for hour, _, alerted in hours
-        if (hour.people >= usual.people or hour.records >= usual.records) and not alerted
-    ]
+    missed = [hour for hour, _, alerted in hours if hour.too_much(usual) and not alerted]
     if missed:
         yield Finding(
             _WHERE,

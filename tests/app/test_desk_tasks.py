@@ -1,0 +1,179 @@
+"""What people are asked to do, at the desk: listed without a name, opened on record, answered."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from httpx import Response
+from tests.app.desk import HOST, Browser, Desk, opened
+from tests.app.test_desk_cases import words
+
+from kept.duties import rights
+from kept.duties.rights import Request
+from kept.errors import Denied
+from kept.model.plan import Action
+from kept.stores.tasks import Answered, Outcome
+from kept.terms.identifiers import Identifier
+
+ANA = Identifier("email", "ana@example.org")
+AGENCY = """
+system: agency
+title: Newsletter agency
+country: US
+datasets:
+  subscribers:
+    key: [who]
+    retention: contact
+    activities: [communicate]
+    fields:
+      who: {category: contact, nullable: false}
+      email: {category: contact.email, identifies: email}
+      list: {category: contact}
+"""
+EXTRA = """
+[systems.agency]
+store = "mailbox"
+url = "letters"
+mode = "act"
+map = "agency.yml"
+[systems.agency.options]
+days = 10
+remind = 3
+"""
+OTHERS = b'[{"email": "ben@example.org"}]'
+ASKED = Request(((ANA,),), "Kim", "operator", evidence="called back")
+
+
+@pytest.fixture
+def desk(tmp_path: Path, kept_url: str) -> Iterator[Desk]:
+    directory = tmp_path / "world"
+    directory.mkdir()
+    (directory / "agency.yml").write_text(AGENCY, "utf-8")
+    with opened(directory, kept_url, extra=EXTRA) as made:
+        made.account("olga", "privacy-officer", "system-owner")
+        made.account("sam", "system-owner")
+        yield made
+
+
+def test_whoever_serves_a_system_sees_her_task_opens_it_and_says_what_became_of_it(
+    desk: Desk, tmp_path: Path
+) -> None:
+    asked = rights.access(desk.controller, ASKED, desk.now, out=tmp_path / "a.zip")
+    assert not asked.complete
+    gone = rights.erase(desk.controller, ASKED, desk.now)
+    desk.controller.deliver(desk.now)
+    desk.later(days=12)
+    sam = desk.browser(desk.session(desk.account("sam")))
+    start = sam.get("/desk").text
+    assert 'href="/desk/tasks"' in start
+    assert "2 tasks of people wait for an answer" in words(start)
+    page = sam.get("/desk/tasks").text
+    assert page.count('action="/desk/tasks/show"') == 2
+    for said in ("Newsletter agency", "send a copy of it", "erase it", "late"):
+        assert said in words(page)
+    assert "example.org" not in page.replace(desk.controller.bundle.organisation.email, "")
+    assert "/desk/cases/" not in page, "he sees no cases"
+    assert desk.entries("data.shown") == []
+    asks = {t.action: t for t in desk.controller.tasks() if t.system == "agency"}
+    read, erase = asks[Action.READ], asks[Action.DELETE]
+    shown = sam.post("/desk/tasks/show", task=read.id)
+    assert (shown.status_code, "ana@example.org" in shown.text) == (200, True)
+    assert [(e["case"], e["records"]) for e in desk.entries("data.shown")] == [(asked.case, 1)]
+
+    # What was to be read is done with what was handed in, and with nothing less.
+    told = {"task": read.id, "outcome": "done", "words": "Jo of the agency, on 3 June"}
+    for rows in (None, b"[", b"{}", b'["x"]', b'[{"no": 1}]', OTHERS):
+        again = handed(sam, told, rows)
+        assert again.status_code == 400, rows
+        assert "Jo of the agency" in again.text, "what was typed stands there"
+    assert handed(sam, told | {"words": " "}, b"[]").status_code == 400
+    rows = json.dumps([{"email": "ana@example.org", "list": "weekly"}]).encode()
+    done = handed(sam, told, rows)
+    assert done.headers["location"] == "/desk/tasks?done=task"
+    assert handed(sam, told, rows).status_code == 400, "pressed twice"
+    erased = {"task": erase.id, "outcome": "nothing-found", "words": "Jo, in the same letter"}
+    assert sam.post("/desk/tasks/done", **erased).status_code == 303
+    assert [(e["outcome"], e["role"]) for e in desk.entries("word.given")] == [
+        ("done", "system-owner"), ("nothing-found", "system-owner"),
+    ]  # fmt: skip
+    assert "Jo" not in str(desk.entries("word.given"))
+    assert "Nothing waits" in words(sam.get("/desk/tasks").text)
+    assert "/desk/tasks" not in sam.get("/desk").text
+    page = sam.get("/desk/tasks?all").text
+    assert page.count('action="/desk/tasks/show"') == 2
+    before = len(desk.entries("data.shown"))
+    assert "struck out" in words(sam.post("/desk/tasks/show", task=read.id).text)
+    assert len(desk.entries("data.shown")) == before, "nobody was shown"
+    # Both go on with what was said.
+    again = rights.access(
+        desk.controller, Request((), "Kim", "operator", case=asked.case), desk.now,
+        out=tmp_path / "b.zip",
+    )  # fmt: skip
+    assert again.complete
+    on = Request((), "Kim", "operator", case=gone.case)
+    assert rights.erase(desk.controller, on, desk.now).complete
+
+
+def handed(browser: Browser, told: dict[str, str], rows: bytes | None) -> Response:
+    """Send the form with a file, or with none chosen, as a browser does."""
+    file = ("", b"") if rows is None else ("rows.json", rows)
+    return browser.client.post(
+        "/desk/tasks/done", data=told | {"csrf": browser.csrf}, files={"rows": file},
+        headers={"Origin": HOST}, follow_redirects=False,
+    )  # fmt: skip
+
+
+def test_what_recipients_were_told_is_no_task_of_whoever_serves_systems(desk: Desk) -> None:
+    rights.erase(desk.controller, ASKED, desk.now)
+    desk.controller.deliver(desk.now)
+    (task,) = (t for t in desk.controller.tasks() if t.system == "agency")
+    said = Answered(Outcome.DONE, "sam", desk.now, "by phone")
+    rights.recipients.record(desk.controller, task.id, said, "system-owner")
+    case = Request((), "Kim", "operator", case=task.case)
+    assert rights.erase(desk.controller, case, desk.now).complete
+    notice = next(t for t in desk.controller.tasks() if t.system != "agency")
+    sam = desk.browser(desk.session(desk.account("sam")))
+    assert notice.id not in sam.get("/desk/tasks").text
+    for path in ("show", "done"):
+        sent = {"task": notice.id, "outcome": "done", "words": "by phone"}
+        assert sam.post(f"/desk/tasks/{path}", **sent).status_code == 404
+    with pytest.raises(Denied, match="a recipient was told"):
+        rights.recipients.record(desk.controller, notice.id, said, "system-owner")
+    olga = desk.browser(desk.session(desk.account("olga")))
+    page = olga.get("/desk/tasks").text
+    assert "The hosting house" in page
+    assert f"/desk/cases/{notice.case}" in page
+    assert "ana@example.org" in olga.post("/desk/tasks/show", task=notice.id).text
+    assert olga.post("/desk/tasks/done", **sent).status_code == 303
+
+
+def test_a_task_that_cannot_be_read_keeps_nobody_from_the_first_page(desk: Desk) -> None:
+    rights.erase(desk.controller, ASKED, desk.now)
+    olga = desk.browser(desk.session(desk.account("olga")))
+    (file,) = desk.directory.glob("**/*.task.json")
+    file.write_text("{", "utf-8")
+    first = olga.get("/desk")
+    assert (first.status_code, "cannot be read" in words(first.text)) == (200, True)
+    page = olga.get("/desk/tasks")
+    assert (page.status_code, "cannot be read" in words(page.text)) == (503, True)
+    assert "Nothing waits" not in page.text
+
+
+def test_the_latest_come_first(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kept.app.desk.tasks._SHOWN", 1)
+    for name, day in (("ana", 3), ("ben", 0)):
+        asked = Request(((Identifier("email", f"{name}@example.org"),),), "Kim", "operator",
+                        evidence="called back")  # fmt: skip
+        rights.erase(desk.controller, asked, desk.now + dt.timedelta(days=day))
+        desk.controller.deliver(desk.now + dt.timedelta(days=day))
+    waits = [t for t in desk.controller.tasks() if t.open]
+    first = min(waits, key=lambda t: t.due or dt.datetime.max.replace(tzinfo=dt.UTC))
+    olga = desk.browser(desk.session(desk.account("olga")))
+    page = olga.get("/desk/tasks").text
+    assert f'value="{first.id}"' in page
+    assert page.count('action="/desk/tasks/show"') == 1
+    assert f"And {len(waits) - 1} more" in words(page)
