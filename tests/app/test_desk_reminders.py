@@ -15,7 +15,15 @@ from tests.app.desk import Desk, opened
 
 from kept.app import jobs, mail
 from kept.duties import rights, staff
-from kept.duties.rights import Request, complaints, entering, identity, mailing, reminding
+from kept.duties.rights import (
+    Request,
+    clock,
+    complaints,
+    entering,
+    identity,
+    mailing,
+    reminding,
+)
 from kept.duties.rights.recipients import record
 from kept.duties.staff import watching
 from kept.errors import KeptError, StoreUnreachable
@@ -355,3 +363,28 @@ def test_what_may_be_one_person_or_two_is_told_of_once_a_week_until_it_is_decide
     officer = controller.actors.of("keeper", "privacy-officer", desk.now)
     identity.settle(controller, doubt.id, "different", "her sister", officer, desk.now)
     assert told() == 0
+
+
+def test_somebody_is_reminded_to_tell_her_that_it_has_come(desk: Desk) -> None:
+    """California: within ten working days; once it is entered nobody hears of it any more."""
+    ana = (parse("email=ana@example.org"),)
+    request = Request((ana,), region="US-CA", arrived=desk.controller.day(desk.now))
+    id_ = rights.preview(desk.controller, request, desk.now).case
+    assert id_ is not None
+    (by,) = (s.clock.confirm_by for s in clock.standings(desk.controller, desk.now))
+    assert by is not None
+
+    def told() -> list[str]:
+        return [c.words for c in reminding.calls(desk.controller, desk.now)
+                if "her request has come" in c.words]  # fmt: skip
+
+    assert told() == []
+    desk.now += dt.timedelta(days=(by - desk.controller.day(desk.now)).days)
+    (words,) = told()
+    assert f"is to be by {by}" in words
+    desk.now += dt.timedelta(days=3)
+    (words,) = told()
+    assert f"was to be by {by}" in words
+    who = desk.controller.actors.of("Kim", "operator", desk.now)
+    clock.acknowledge(desk.controller, id_, None, who, desk.now)
+    assert told() == []

@@ -20,6 +20,7 @@ from kept.records.answered import days
 from kept.records.case import Case
 from kept.records.case_state import FINISHED, State
 from kept.records.clock import Clock, counted, started
+from kept.records.intake import ANSWERED
 from kept.terms import clocks
 from kept.terms.clock_rules import EXTENSIONS, PAUSES, Rule
 from kept.terms.clocks import Light
@@ -181,9 +182,13 @@ def posted(
 
 
 def acknowledged(controller: Controller, case: Case) -> bool:
-    """Whether it is on record that she was told that her request has come."""
-    return any(c.act == "acknowledged" for c in controller.clocks.changes(case)) or any(
-        e.state is State.ACKNOWLEDGED for e in controller.cases.events(case)
+    """Whether it is on record that she was told that her request has come: by staff, or by the page
+    or the protocol by which she asked.
+    """
+    return (
+        any(c.act == "acknowledged" for c in controller.clocks.changes(case))
+        or any(e.state is State.ACKNOWLEDGED for e in controller.cases.events(case))
+        or any(one.channel in ANSWERED for one in controller.intakes.of_case(case.id))
     )
 
 

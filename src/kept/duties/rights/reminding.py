@@ -162,7 +162,18 @@ def calls(controller: Controller, now: dt.datetime) -> Iterator[Call]:
 
 
 def _cases(controller: Controller, now: dt.datetime) -> Iterator[Call]:
+    today = controller.day(now)
     for one in clock.standings(controller, now):
+        if (by := one.clock.confirm_by) is not None:
+            light = clocks.light(today, by, controller.workdays)
+            if light is not Light.GREEN and not clock.acknowledged(controller, one.case):
+                yield Call(
+                    one.case.id, f"come-{light.value}:{by}",
+                    "It is not on record that the person was told that her request has come. That"
+                    f" {'was' if light is Light.OVERDUE else 'is'} to be by {by}.",
+                    f"/desk/cases/{one.case.id}", controller.worklist.owner(one.case),
+                    light is not Light.AMBER, dated=True,
+                )  # fmt: skip
         if one.paused or one.light is Light.GREEN:
             continue
         due = one.clock.due
