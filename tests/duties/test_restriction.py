@@ -224,6 +224,19 @@ def test_what_she_agrees_to_goes_on_until_it_is_lifted(controller: Controller) -
     assert not {f for f in held if f.startswith("agreed") or f == "restricted"}
 
 
+def test_what_she_had_agreed_to_is_not_said_to_stop(controller: Controller) -> None:
+    """In a case that goes on, and in another: the door allows it."""
+    case = _restrict(controller, NEW, but=["service.payment"]).case
+    again = Request((), case=case, override="test")
+    for done in (
+        rights.restrict(controller, again, "claims", LATER, region="EEA"),
+        _restrict(controller, NEW, ground="accuracy", now=LATER),
+    ):
+        assert _allowed(controller, PAY, NEW, at=LATER)
+        assert "service.payment" not in {t.purpose for t in done.stops}
+        assert "service.payment" in {t.purpose for t in done.goes_on}
+
+
 def test_what_she_agrees_to_without_its_consent_stops_all_the_same(
     controller: Controller,
 ) -> None:

@@ -317,7 +317,10 @@ def _answer(
     now: dt.datetime, *, executed: bool, complete: bool = False,
 ) -> ChoiceAnswer:  # fmt: skip
     words = controller.bundle.vocabulary
-    agreed = {q for p in but for q in words.below("purposes", p)}
+    # What she has agreed to before holds as long as any restriction of hers.
+    ((_, known),) = controller.facts_of_many([her.identifiers], now)
+    before = [f.partition(":")[2] for f in known.held if f.startswith("agreed:")]
+    agreed = {q for p in (*but, *before) for q in words.below("purposes", p)}
     met = judged(controller, [_FACT], region)
     facts = [_FACT, *(f"agreed:{p}" for p in but)]
     lets = let(controller, her.identifiers, facts, region, now, given=ANY_GROUND)
