@@ -479,6 +479,10 @@ def test_RIGHT_19_many_more_of_them(anew: Anew, tmp_path: Path) -> None:
 
 
 PLAIN: Final[dict[str, list[Step]]] = {
+    "what she is called where nobody could ask": [
+        ("row", "shop", 0, 0), ("row", "club", 0, 1), ("row", "shop", 4, 1), ("away", "club"),
+        ("erase", 0, False),
+    ],
     "another tag": [
         ("row", "shop", 0, 0), ("row", "shop", 3, 0), ("away", "shop"), ("erase", 2, False),
     ],
