@@ -46,7 +46,7 @@ from kept.terms.identifiers import Identifier
 from kept.terms.likeness import tagged
 
 #: So many programs suit every run; a long one runs so many for each round.
-FEW: Final = 8
+FEW: Final = 4
 LONG: Final = int(os.environ.get("KEPT_SOAK_ROUNDS", "20")) * 50
 CLUB: Final = """
 system: club
@@ -482,6 +482,11 @@ PLAIN: Final[dict[str, list[Step]]] = {
     "what she is called where nobody could ask": [
         ("row", "shop", 0, 0), ("row", "club", 0, 1), ("row", "shop", 4, 1), ("away", "club"),
         ("erase", 0, False),
+    ],
+    "her row said what was decided to be another's": [
+        ("row", "club", 0, 1), ("row", "shop", 3, 1), ("row", "shop", 0, 1),
+        ("row", "club", 3, 0), ("erase", 3, False), ("away", "shop"), ("decide", 0, "same"),
+        ("erase", 3, False),
     ],
     "another tag": [
         ("row", "shop", 0, 0), ("row", "shop", 3, 0), ("away", "shop"), ("erase", 2, False),
