@@ -373,7 +373,12 @@ class Town:
             if pair in every or not any(desk.cases.identifiers(desk.cases.get(case))):
                 continue
             under = [joined([e.given], e.same) for e in self.erasures if not e.done]
-            left = {r for r in rows & standing if not any(r.ids & hers for hers in under)}
+            # The same question may wait by another address of hers.
+            still = set[Id]().union(*every)
+            left = {
+                r for r in rows & standing
+                if not r.ids & still and not any(r.ids & hers for hers in under)
+            }  # fmt: skip
             assert not left, f"what waited is gone, undecided, and stands: {left}"
         self.waited = {}
         for d in desk.doubts.all():
