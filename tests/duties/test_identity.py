@@ -399,6 +399,22 @@ def test_RIGHT_19_what_was_decided_to_be_hers_after_an_erasure_is_told_and_found
     assert not [f for f in erased_stay_erased(desk, later) if isinstance(f, Finding)]
 
 
+@pytest.mark.parametrize("reason", ["shared", "unproven"])
+def test_RIGHT_19_who_shares_a_number_with_somebody_erased_and_is_another_is_not_she(
+    desk: Controller, world: Path, reason: str
+) -> None:
+    """RIGHT-19: the control asked whose the row is, and found it for good whatever was decided."""
+    sql(world, CANDIDATES[reason])
+    rights.erase(desk, _request(ANA), NOW)
+    later = NOW + dt.timedelta(days=1)
+    assert [f.where for f in erased_stay_erased(desk, later) if isinstance(f, Finding)]
+    for doubt in desk.doubts.all():
+        identity.settle(desk, doubt.id, "different", "mother and daughter", _who(desk), later)
+    assert not [f for f in erased_stay_erased(desk, later) if isinstance(f, Finding)]
+    sql(world, "UPDATE customer SET email = 'ana@example.org' WHERE id = 31")
+    assert [f.where for f in erased_stay_erased(desk, later) if isinstance(f, Finding)]
+
+
 def test_RIGHT_19_what_went_with_a_later_erasure_waits_for_nobody_in_the_first_letter(
     desk: Controller, world: Path
 ) -> None:

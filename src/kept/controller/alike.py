@@ -171,7 +171,7 @@ def asked(
     for place, dataset in places.items():
         if place[0] not in away:
             able = stores[place[0]].abilities.able(dataset.name, "search")
-            for _, select in _selects(dataset, is_name, wanted, given, able=able):
+            for _, select in _selects(dataset, is_name, wanted, _mails(given, said), able=able):
                 yield place, select
 
 
@@ -277,11 +277,11 @@ def _orders(words: _Name) -> Iterator[_Name]:
 
 def _selects(
     dataset: Dataset, is_name: IsName, wanted: Sequence[_Wanted],
-    given: Sequence[Mapping[tuple[str, str], Identifier]], *, able: bool,
+    theirs: Sequence[Sequence[Identifier]], *, able: bool,
 ) -> list[tuple[Field | None, Select]]:  # fmt: skip
     """What to ask of a dataset: by what is wanted (the persons of the Select are its numbers), and
-    of each field of addresses those with a tag, of telephone numbers those dialled at home in
-    groups of their own. `able`: texts of the dataset can be searched.
+    of each field of addresses those of theirs with a tag, of telephone numbers those dialled at
+    home in groups of their own. `able`: texts of the dataset can be searched.
     """
     strong, naming, weak = _strong(dataset), _naming(dataset, is_name), _weak(dataset)
     fields = tuple(dict.fromkeys((*dataset.key, *told_by(dataset, is_name))))
@@ -299,7 +299,7 @@ def _selects(
             only = Contains(f.name, tuple(home), bare=True)
             found.append((f, Select(dataset.name, dataset.key, only=only, fields=fields)))
     mails = [f for f in strong if f.identifies == "email" and f.type == "text"]
-    texts = {f"{i.normalised.rpartition('@')[0]}+": None for one in given for i in _untagged(one)}
+    texts = {f"{untagged(i).rpartition('@')[0]}+": None for one in theirs for i in one}
     if mails and texts and able:
         # Of many people each row would be searched for each: few rows hold a tag at all.
         named = ("+",) if len(texts) > MANY else tuple(texts)
@@ -320,8 +320,14 @@ def _digits(text: str) -> str:
     return "".join(c for c in text if c.isdecimal())
 
 
-def _untagged(known: Mapping[tuple[str, str], Identifier]) -> list[Identifier]:
-    return [i for i in known.values() if i.kind == "email" and "+" not in i.normalised]
+def _mails(
+    given: Sequence[Mapping[tuple[str, str], Identifier]], said: Sequence[_Said]
+) -> list[list[Identifier]]:
+    """Of each one the addresses that were given, and that her own rows say."""
+    return [
+        [i for i in {**own.ids, **known}.values() if i.kind == "email"]
+        for known, own in zip(given, said, strict=True)
+    ]
 
 
 def _search(
@@ -351,8 +357,9 @@ def _search(
         met.setdefault((who, reason, key), Met(who, reason, place, key, other))
 
     heads: dict[str, list[tuple[int, Identifier]]] = {}
-    for who, known in enumerate(given):
-        for i in _untagged(known):
+    theirs = _mails(given, said)
+    for who, mails in enumerate(theirs):
+        for i in mails:
             heads.setdefault(untagged(i), []).append((who, i))
     # Numbers that only her own rows say: others that carry them, in groups of their own.
     numbers: dict[str, list[tuple[int, Identifier]]] = {}
@@ -365,7 +372,7 @@ def _search(
         for digits in _at_home(one):
             at_home.setdefault(digits, []).append(one.who)
     able = store.abilities.able(dataset.name, "search")
-    todo = _selects(dataset, is_name, wanted, given, able=able)
+    todo = _selects(dataset, is_name, wanted, theirs, able=able)
     if not todo:
         return []
     namesakes: dict[int, tuple[list[dict[str, Value]], set[object]]] = {}

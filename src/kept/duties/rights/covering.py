@@ -132,11 +132,15 @@ def covered_late(
     found: Mapping[Place, KeyTable], back: Collection[str], said: Sequence[str], now: dt.datetime,
 ) -> tuple[tuple[str, ...], Sequence[tuple[int, tuple[str, ...]]]]:  # fmt: skip
     """The warnings of an erasure (`said`) once the systems of `back` answer, and what she is called
-    by now: doubtful matches there are counted and queued like the others. `found` is what is there
+    by now: doubtful matches there, and elsewhere by what only her rows there say, are counted and
+    queued like the others. `found` is what is there
     of `people`; `known` and `called` are what her rows had said, which is not proven to be hers.
     """
     alike = controller.alike(people, found, known, called)
-    alike.met = [m for m in alike.met if m.place[0] in back]
+    # What her rows there say tells what is like her elsewhere, too; by the rest it was looked for.
+    there = {place: table for place, table in found.items() if place[0] not in back}
+    old = {(m.who, m.place, m.key) for m in controller.alike(people, there, known, called).met}
+    alike.met = [m for m in alike.met if m.place[0] in back or (m.who, m.place, m.key) not in old]
     before = _met(controller, case, planned=True)
     doubts, nameless = _queued(controller, case, people, alike, before, now)
     away = [w.removeprefix(_UNASKED).split(", ") for w in said if w.startswith(_UNASKED)]

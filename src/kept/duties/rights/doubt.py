@@ -79,7 +79,7 @@ def refuse_several(
 
     Raises Ambiguous, before anything is shown, unless the case records why they are the same.
     """
-    met = list(doubts(controller, people, keys))
+    met = list(doubts(controller, people, keys, proven=_proven(controller, case)))
     if met and not controller.cases.is_same_person(case):
         doubt = met[0]
         instead = f"name her by {' or '.join(doubt.by)} instead" if doubt.by else "ask her"
@@ -99,12 +99,29 @@ def refuse_several(
         raise problem
 
 
+def _proven(controller: Controller, case: Case) -> list[frozenset[Identifier]]:
+    """What was proven to be each one's when a case began: of one who is erased it went with her
+    first rows, and what a system holds that was away is hers all the same.
+    """
+    given = controller.cases.identifiers(case)
+    found = []
+    for one, every in zip(given, controller.cases.covered(case) or given, strict=True):
+        added = [i for i in every if i not in one]
+        # Of several that were given it is not known which of them it was that proved the others.
+        found.append(frozenset((*added, *(one if added and len(one) == 1 else ()))))
+    return found
+
+
 def doubts(
     controller: Controller,
     people: Sequence[Sequence[Identifier]],
     keys: Mapping[Place, KeyTable],
+    *,
+    proven: Sequence[frozenset[Identifier]] = (),
 ) -> Iterator[Doubt]:
-    """Where rows found for one person may be those of several."""
+    """Where rows found for one person may be those of several. `proven`: of each one what was
+    proven to be hers when her case began.
+    """
     ways = shape(controller.datamap)
     owning = {
         to
@@ -129,7 +146,8 @@ def doubts(
             given = people[who]
             most = _unlike(controller, place, table.fields, list(rows), own=own)
             if most and len(given) > 1:
-                most = _apart(controller, place, given, own=own)
+                then = proven[who] if proven else frozenset()
+                most = _apart(controller, place, given, then, own=own)
             if most:
                 yield Doubt(who, *place, most, _narrower(dataset, {i.kind for i in given}))
     yield from _decided(controller, people, keys)
@@ -187,7 +205,10 @@ def hers_alone(
     return tuple(kept)
 
 
-def _apart(controller: Controller, place: Place, given: Sequence[Identifier], *, own: bool) -> int:
+def _apart(
+    controller: Controller, place: Place, given: Sequence[Identifier],
+    proven: frozenset[Identifier], *, own: bool,
+) -> int:  # fmt: skip
     """How many rows there are of which no single identifier, and no proof, says one person.
 
     Two addresses of hers may lead to two rows; one address should not. Where a row is a person
@@ -198,7 +219,7 @@ def _apart(controller: Controller, place: Place, given: Sequence[Identifier], *,
         found = controller.keys(controller.locate([[one]])).get(place)
         return found or KeyTable(controller.datamap.dataset(*place).key, ())
 
-    tied = set(controller.identities.tied(given)) if own else set(given)
+    tied = proven.union(controller.identities.tied(given)) if own else set(given)
     most, hers, loose = 0, set[tuple[Value, ...]](), set[tuple[Value, ...]]()
     for one in given:
         alone = rows(one)

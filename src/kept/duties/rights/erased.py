@@ -14,7 +14,7 @@ from kept.errors import StoreError
 from kept.ledger.entry import moment
 from kept.records.case import case_mac
 from kept.records.declared import SYSTEM
-from kept.records.doubt import SAME
+from kept.records.doubt import DIFFERENT, SAME
 from kept.records.subject import LINKING, identity_mac, suppression_mac
 from kept.terms.identifiers import Identifier
 
@@ -44,9 +44,13 @@ def erased_stay_erased(controller: Controller, now: dt.datetime) -> Iterator[Loo
     if not gone:
         return
     agreed: dict[bytes, bool] = {}
+    others = _others(controller)
 
     def known(one: Identifier) -> bytes | None:
-        macs = [mac(controller.vault, one) for mac in (suppression_mac, case_mac, identity_mac)]
+        # What only her rows said, and was decided to be another's, says nothing of her.
+        macs = [mac(controller.vault, one) for mac in (case_mac, identity_mac)]
+        if macs[1] not in others:
+            macs.append(suppression_mac(controller.vault, one))
         # Whoever was erased twice is known by the later time.
         mac = max((m for m in macs if m in gone), key=gone.__getitem__, default=None)
         if mac is not None and mac not in agreed:
@@ -116,6 +120,15 @@ def _hashes(controller: Controller, erased: dict[str, dt.datetime]) -> dict[byte
             if cases and all(case in erased for case in cases):
                 found[bytes(mac)] = max(erased[case] for case in cases)
     return found
+
+
+def _others(controller: Controller) -> set[bytes]:
+    """The `identity_mac` of what somebody has decided to be another's, or others' as well."""
+    with controller.database.connection() as connection:
+        rows = connection.execute(
+            "SELECT other_mac FROM identity_doubt WHERE outcome = %s", (DIFFERENT,)
+        ).fetchall()
+    return {bytes(row[0]) for row in rows}
 
 
 def _agreed(controller: Controller, who: Identifier, since: dt.datetime, now: dt.datetime) -> bool:
