@@ -79,7 +79,7 @@ def refuse_several(
 
     Raises Ambiguous, before anything is shown, unless the case records why they are the same.
     """
-    met = list(doubts(controller, people, keys, proven=_proven(controller, case)))
+    met = list(doubts(controller, people, keys, case=case))
     if met and not controller.cases.is_same_person(case):
         doubt = met[0]
         instead = f"name her by {' or '.join(doubt.by)} instead" if doubt.by else "ask her"
@@ -117,10 +117,10 @@ def doubts(
     people: Sequence[Sequence[Identifier]],
     keys: Mapping[Place, KeyTable],
     *,
-    proven: Sequence[frozenset[Identifier]] = (),
+    case: Case | None = None,
 ) -> Iterator[Doubt]:
-    """Where rows found for one person may be those of several. `proven`: of each one what was
-    proven to be hers when her case began.
+    """Where rows found for one person may be those of several. `case`: what was proven to be hers
+    when it began counts.
     """
     ways = shape(controller.datamap)
     owning = {
@@ -146,7 +146,7 @@ def doubts(
             given = people[who]
             most = _unlike(controller, place, table.fields, list(rows), own=own)
             if most and len(given) > 1:
-                then = proven[who] if proven else frozenset()
+                then = _proven(controller, case)[who] if case is not None else frozenset()
                 most = _apart(controller, place, given, then, own=own)
             if most:
                 yield Doubt(who, *place, most, _narrower(dataset, {i.kind for i in given}))
