@@ -86,7 +86,9 @@ def test_whoever_serves_a_system_sees_her_task_opens_it_and_says_what_became_of_
 
     # What was to be read is done with what was handed in, and with nothing less.
     told = {"task": read.id, "outcome": "done", "words": "Jo of the agency, on 3 June"}
-    for rows in (None, b"[", b"{}", b'["x"]', b'[{"no": 1}]', OTHERS):
+    half = rb'[{"email": "ana@example.org", "list": "\ud800"}]'
+    no_number = b'[{"email": "ana@example.org", "list": NaN}]'
+    for rows in (None, b"[", b"{}", b'["x"]', b'[{"no": 1}]', OTHERS, half, no_number):
         again = handed(sam, told, rows)
         assert again.status_code == 400, rows
         assert "Jo of the agency" in again.text, "what was typed stands there"
@@ -143,9 +145,12 @@ def test_what_recipients_were_told_is_no_task_of_whoever_serves_systems(desk: De
         assert sam.post(f"/desk/tasks/{path}", **sent).status_code == 404
     with pytest.raises(Denied, match="a recipient was told"):
         rights.recipients.record(desk.controller, notice.id, said, "system-owner")
+    kim = desk.browser(desk.session(desk.account("kim", "support", "system-owner")))
+    assert "What became of it" not in kim.get(f"/desk/cases/{notice.case}").text
     olga = desk.browser(desk.session(desk.account("olga")))
     page = olga.get("/desk/tasks").text
     assert "The hosting house" in page
+    assert "What became of it" in olga.get(f"/desk/cases/{notice.case}").text
     assert f"/desk/cases/{notice.case}" in page
     assert "ana@example.org" in olga.post("/desk/tasks/show", task=notice.id).text
     assert olga.post("/desk/tasks/done", **sent).status_code == 303

@@ -193,6 +193,22 @@ def test_of_two_that_are_weighed_each_binds_what_the_other_does(
             assert _allowed(controller, IMPROVE, who) is not bool(stands)
 
 
+@pytest.mark.parametrize("whose", [(ANA, PHONE), (PHONE, ANA)])
+@pytest.mark.parametrize("outcomes", [(a, b) for a in WEIGHED for b in WEIGHED])
+def test_what_was_upheld_stays_where_she_named_only_what_had_stopped_before(
+    controller: Controller, whose: tuple[Any, Any], outcomes: tuple[Any, Any]
+) -> None:
+    """What had stopped before is in no row of what is weighed, and stays whatever is decided."""
+    channel = channel_of("objection:site.improve")
+    with controller.database.connection() as c:
+        controller.suppressions.add([PHONE], NOW, channel=channel, source="page", connection=c)
+    made = [_object(controller, who, "site.improve").case for who in whose]
+    for case, outcome in zip(made, outcomes, strict=True):
+        rights.weigh(controller, case, outcome, "a word", now=NOW, **PIA)
+    assert _allowed(controller, IMPROVE, ANA) is ("upheld" not in outcomes)
+    assert controller.suppressions.channels_of([PHONE]) == [{channel}]
+
+
 def test_an_objection_is_looked_at_by_all_that_it_is_weighed_for(controller: Controller) -> None:
     _object(controller, PHONE, "site.improve")
     names = ["rights.objections-stop-the-purpose"]

@@ -277,6 +277,8 @@ def handed_in(raw: bytes) -> tuple[Mapping[str, Any], ...]:
     """
     try:
         read = json.loads(raw.decode("utf-8"))
+        # No half of a sign, and no number that is none: neither can be written down.
+        json.dumps(read, ensure_ascii=False, allow_nan=False).encode("utf-8")
     except (ValueError, RecursionError):
         read = None
     if not isinstance(read, list) or not all(isinstance(row, dict) for row in read):

@@ -291,7 +291,7 @@ def shown(
             and lets("case confirm"),
             "tell": bool(proving.questions(controller)) and proving.asked(controller, one)
             and one.proof < proof.FACTS and lets("case tell"),
-            "task": lets("task done"),
+            "task": lets("task send"),  # of all of these, also what recipients were told
             "acknowledge": counted is not None and one.state is not CaseState.WITHDRAWN
             and lets("case acknowledge") and not heard,
             "clock": moves and lets("case extend"),

@@ -164,9 +164,13 @@ def weigh(
         subjects = [int(value) for _, kind, value in rows if not kind]
         with controller.database.connection() as connection:
             # What is weighed elsewhere as well is decided with the last: nothing stays for good.
+            # By what she named here that is met there where this one stands, be it in no row.
+            stopped = dict.fromkeys(row[0] for row in rows) if outcome == "upheld" else ()
+            named = [one for person in controller.cases.identifiers(case) for one in person]
+            by = [(purpose, one.kind, one.value) for purpose in stopped for one in named]
             for other, theirs in weighed:
-                about = {purpose for purpose, _, _ in theirs}
-                if more := [row for row in rows if row[0] in about]:
+                there = {purpose for purpose, _, _ in theirs}
+                if more := [row for row in (*rows, *by) if row[0] in there]:
                     _seal(controller, other, [*theirs, *more], connection)
             known = controller.subjects.known(subjects, connection=connection)
             if outcome == "refused":
@@ -191,8 +195,6 @@ def weigh(
                     body = {"purpose": name(purpose), "case": case.id, "actor": name(role)}
                     entries.append(Entry("objection.lifted", now, body))
             controller.ledger.append_in(connection, entries)
-            stopped = dict.fromkeys(row[0] for row in rows) if outcome == "upheld" else ()
-            named = [one for person in controller.cases.identifiers(case) for one in person]
             _tell(controller, case, named, tuple(stopped), now, connection)
             _closed(controller, case, now, connection, complete=True)
             return controller.cases.close(case, grounds, who, now, connection=connection)
