@@ -14,6 +14,7 @@ import pytest
 from tests.app.desk import Desk, opened
 
 from kept.app import jobs, mail
+from kept.controls.registry import Finding
 from kept.duties import rights, staff
 from kept.duties.rights import (
     Request,
@@ -24,6 +25,7 @@ from kept.duties.rights import (
     mailing,
     reminding,
 )
+from kept.duties.rights.clock_checks import answered_in_time
 from kept.duties.rights.recipients import record
 from kept.duties.staff import watching
 from kept.errors import KeptError, StoreUnreachable
@@ -388,3 +390,20 @@ def test_somebody_is_reminded_to_tell_her_that_it_has_come(desk: Desk) -> None:
     who = desk.controller.actors.of("Kim", "operator", desk.now)
     clock.acknowledge(desk.controller, id_, None, who, desk.now)
     assert told() == []
+
+
+def test_whom_a_mail_tells_that_it_has_come_nobody_has_to_tell(desk: Desk) -> None:
+    """What staff enter with an address is answered by a mail; on a list she may have been told."""
+    who = desk.controller.actors.of("Kim", "intake", desk.now)
+    came = entering.Came(
+        "letter", desk.controller.day(desk.now), (parse("email=ana@example.org"),), ("access",),
+        "What do you hold of me?", "US-CA",
+    )  # fmt: skip
+    (one,), _ = entering.add(desk.controller, came, who, desk.now)
+    (case,) = (desk.controller.cases.get(id_) for _, id_ in one.cases)
+    assert case.state is State.ACKNOWLEDGED
+    assert clock.acknowledged(desk.controller, case)
+    desk.now += dt.timedelta(days=20)
+    assert not any("has come" in c.words for c in reminding.calls(desk.controller, desk.now))
+    found = answered_in_time(desk.controller, desk.now)
+    assert not any("has come" in f.what for f in found if isinstance(f, Finding))

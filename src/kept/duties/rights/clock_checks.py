@@ -62,7 +62,9 @@ def answered_in_time(controller: Controller, now: dt.datetime) -> Iterator[Looke
             f"SELECT r.id, r.state, r.done_at, k.due, {AT_ONCE}, k.confirm_by,"
             # Whom a page or a protocol answered was told by that.
             " EXISTS (SELECT FROM intake_case i JOIN intake a USING (number)"
-            " WHERE i.case_number = r.number AND a.channel = ANY(%(answered)s))"
+            " WHERE i.case_number = r.number AND a.channel = ANY(%(answered)s)),"
+            " (SELECT min(e.at) FROM case_event e WHERE e.number = r.number"
+            " AND e.state = 'acknowledged')"
             " FROM rights_case r LEFT JOIN case_clock k USING (number)"
             " WHERE r.opened_at <= %(now)s ORDER BY r.number",
             {**AT_ONCE_VALUES, "now": now, "answered": list(ANSWERED)},
@@ -73,7 +75,7 @@ def answered_in_time(controller: Controller, now: dt.datetime) -> Iterator[Looke
     )  # fmt: skip
     yield from lost.cases(controller, told)
     looked, in_force = 0, _in_force(controller, now)
-    for id_, state, closed, due, at_once, confirm_by, by_page in rows:
+    for id_, state, closed, due, at_once, confirm_by, by_page, noted in rows:
         met = at_once or id_ in in_force
         answered = in_force.get(id_, closed)
         if answered is not None and answered > now:
@@ -99,7 +101,9 @@ def answered_in_time(controller: Controller, now: dt.datetime) -> Iterator[Looke
             yield Finding("a case", "its last day is not the one that the ledger says", _MEND)
         if confirm_by is not None and not by_page:
             first = controller.day(answered) if met and answered is not None else reached.get(id_)
-            heard = min((d for d in (said.acknowledged, first) if d is not None), default=today)
+            moved = controller.day(noted) if noted is not None and noted <= now else None
+            days_of = (said.acknowledged, first, moved)
+            heard = min((d for d in days_of if d is not None), default=today)
             if heard > confirm_by:
                 days = (heard - confirm_by).days
                 words = f"she was not told for {days} days past its day that a request has come"

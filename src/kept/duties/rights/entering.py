@@ -244,6 +244,7 @@ def _enter(
     request = Request((came.people,), actor.name, actor.role)
     stop = stop and bool(came.people)
     first = came.people[0] if came.people else None
+    mails = bool(said["person"]) and controller.post is not None and not told
     with controller.database.connection() as c:
         controller.intakes.one_at_a_time(c)
         there = None if once is None else controller.intakes.by_once(once, connection=c)
@@ -261,7 +262,7 @@ def _enter(
             controller.ledger.append_in(c, [Entry("request.taken", now, body)])
             keep(controller, one, came.scans, actor, now, c)
             template = _answer_to(asked)
-            if said["person"] and controller.post is not None and not told:
+            if mails:
                 day = f"{one.arrived:%Y-%m-%d}"
                 policies = (
                     _policies(controller, said["words"]) if template == "mail-of-partner" else ""
@@ -273,7 +274,7 @@ def _enter(
                 return ended(controller, one, State.ANSWERED, "guidance", None, now, c)
     if there is not None and (there.outcome is not None or not there.open):
         return there  # else it was cut off before its cases were opened
-    return opened(controller, one, asked, request, now, stop=stop)
+    return opened(controller, one, asked, request, now, stop=stop, told=told or mails)
 
 
 def _policies(controller: Controller, words: str) -> str:

@@ -478,19 +478,20 @@ def told_apart(asked: Sequence[str], words: Recognised) -> tuple[str, ...]:
 
 def opened(
     controller: Controller, one: Intake, asked: Sequence[str], request: Request, now: dt.datetime,
-    *, stop: bool = False,
+    *, stop: bool = False, told: bool = False,
 ) -> Intake:  # fmt: skip
     """Open a case for each right of `asked` that has none yet, linked to the request.
 
-    `stop`: advertising stops also where that was not asked for in so many words. Each case is
-    linked as it is opened: a machine that stops leaves either both or none.
+    `told`: a mail tells her that it has come, or she was told before. `stop`: advertising stops
+    also where that was not asked for in so many words. Each case is linked as it is opened: a
+    machine that stops leaves either both or none.
     """
     if STOP_MAILING in asked or (stop and UNCLEAR in asked):
-        one = stop_mailing(controller, one, request, now)
+        one = stop_mailing(controller, one, request, now, told=told)
     for kind in asked:
         apart = (STOP_MAILING, SALE_OUT)  # carried out, not only opened
         if kind not in apart and ASKS[kind].right is not None and kind not in dict(one.cases):
-            one, _ = _case(controller, one, kind, request, now)
+            one, _ = _case(controller, one, kind, request, now, told=told)
     with controller.database.connection() as c:
         _both(controller, one, now, c)
         return controller.intakes.begun(one, asked, BEGUN, connection=c)
@@ -511,7 +512,9 @@ def _both(controller: Controller, one: Intake, now: dt.datetime, c: Connection) 
             )
 
 
-def stop_mailing(controller: Controller, one: Intake, request: Request, now: dt.datetime) -> Intake:
+def stop_mailing(
+    controller: Controller, one: Intake, request: Request, now: dt.datetime, *, told: bool = False
+) -> Intake:
     """An objection to marketing, carried out: it needs neither a reason nor a decision."""
     try:
         known_purposes(controller.bundle, (_MARKETING,))
@@ -521,7 +524,7 @@ def stop_mailing(controller: Controller, one: Intake, request: Request, now: dt.
         request = replace(request, evidence=_NO_PROOF, way="free")
     there = dict(one.cases).get(STOP_MAILING)
     if there is None:
-        one, case = _case(controller, one, STOP_MAILING, request, now)
+        one, case = _case(controller, one, STOP_MAILING, request, now, told=told)
     else:
         case = controller.cases.get(there)
     if case.state in _UNDONE:
@@ -531,8 +534,9 @@ def stop_mailing(controller: Controller, one: Intake, request: Request, now: dt.
 
 
 def _case(
-    controller: Controller, one: Intake, kind: str, request: Request, now: dt.datetime
-) -> tuple[Intake, Case]:
+    controller: Controller, one: Intake, kind: str, request: Request, now: dt.datetime,
+    *, told: bool = False,
+) -> tuple[Intake, Case]:  # fmt: skip
     right = ASKS[kind].right
     assert right is not None
     # The clock starts on the day on which it arrived, not on that of today.
@@ -543,8 +547,8 @@ def _case(
         controller.intakes.opened(one, kind, case.number, connection=c)
 
     case, _, _ = open_case(
-        controller, right, request, now, matter=about, acknowledged=one.channel in ANSWERED,
-        also=linked,
+        controller, right, request, now, matter=about,
+        acknowledged=told or one.channel in ANSWERED, also=linked,
     )  # fmt: skip
     return controller.intakes.get(one.id), case
 
