@@ -403,6 +403,24 @@ def test_RET_3_a_row_that_is_emptied_when_its_hold_ends_is_known_again(desk: Des
     assert (one.rows, one.gone, one.readable, one.shown) == (1, 0, 0, 0)
 
 
+@pytest.mark.parametrize("desk", ["sqlite"], indirect=True)
+def test_RET_3_a_system_that_left_the_map_is_named_and_ends_no_run(desk: Desk) -> None:
+    """RET-3: what was kept there is not called gone, and everything else goes on."""
+    hold = _hold(desk)
+    assert _erase(desk).complete
+    _release(desk, hold)
+    edit(desk.world / "kept.toml", "[systems.shop]", "[systems.store]")
+    edit(desk.world / "shop.yml", "system: shop", "system: store")
+    found = _expire(desk)
+    assert (found.ended, found.gone, found.complete) == (1, 1, False)
+    assert [system for system, _ in found.unreached] == ["shop"]
+    with Controller.open(deployment.read(desk.world)) as controller:
+        asked = Request(((parse(EMAIL),),), override="test")
+        shown = rights.access(controller, asked, NOW, out=desk.world / "out.zip")
+    assert (shown.complete, [system for system, _ in shown.unreached]) == (False, ["shop"])
+
+
+@pytest.mark.parametrize("desk", ["sqlite"], indirect=True)
 def test_RIGHT_15_a_letter_made_again_says_what_went_since_and_when(desk: Desk) -> None:
     """RIGHT-15: what was sealed for a hold is gone with it; what a law keeps is still named."""
     hold = _hold(desk)

@@ -903,6 +903,29 @@ def test_RIGHT_19_a_list_of_people_with_one_name_meets_each_row_once(
     assert len({number for route in named for number, _ in route.keys.rows}) == 1
 
 
+def test_RIGHT_19_what_stays_of_the_erased_makes_no_name_common(world: Path) -> None:
+    """RIGHT-19: rows that a law keeps of somebody who is gone are shown to nobody, and do not hide
+    who else is called as she is.
+    """
+    add = "INSERT INTO customer VALUES (?, ?, 'Ines Roth', NULL, '2026-01-01')"
+    for n in range(60, 72):
+        sql(world, add, n, f"gone{n}@example.org")
+    with Controller.open(deployment.read(world)) as controller:
+        actor = controller.actors.of("Pia", "privacy-officer", NOW)
+        holds.place(
+            controller, ground="A dispute.", clause="RET-10", actor=actor, now=NOW,
+            system="shop", dataset="customer",
+        )  # fmt: skip
+        for n in range(60, 72):
+            rights.erase(controller, _request(parse(f"email=gone{n}@example.org")), NOW)
+        sql(world, add, 80, "ines@example.org")
+        sql(world, add, 81, "other@example.org")
+        people = [[parse("email=ines@example.org")]]
+        own = controller.keys(controller.locate(people))
+        met = [m for m in controller.alike(people, own).met if m.reason == "namesake"]
+        assert [m.key for m in met] == [(81,)]
+
+
 def asked(desk: Controller, people: Any, own: Any) -> list[Any]:
     """What is asked to look for what is like these people."""
     is_name = desk.bundle.vocabulary.is_name

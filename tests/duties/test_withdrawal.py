@@ -234,6 +234,20 @@ def test_what_she_agreed_to_since_stays_in_a_system_that_comes_back(
     assert _allowed(controller, MAIL, at=later)
 
 
+def test_what_she_agreed_to_since_stays_where_it_was_planned_to_go(
+    controller: Controller, agreed: int, letters: Path
+) -> None:
+    """Nothing was away: what was due went all the same, after she had asked for it anew."""
+    answer = _withdraw(controller, ANA, "marketing.email")
+    assert answer.due
+    controller.consents.grant(agreed, "marketing.email", LATER, source="form")
+    later = LATER + dt.timedelta(days=1)
+    done = rights.withdraw(controller, Request((), case=answer.case), (), later, erase=True)
+    assert (done.complete, done.due) == (True, ())
+    assert _ids(letters) == [1, 2, 3, 4]
+    assert _allowed(controller, MAIL, at=later)
+
+
 def test_who_was_erased_meanwhile_is_held_to_her_withdrawal(
     controller: Controller, agreed: int, letters: Path
 ) -> None:

@@ -142,7 +142,7 @@ def look(
             mine[who].add(norm(key))
         try:
             met = _search(
-                stores[place[0]], place, dataset, is_name, wanted, given, said, mine, common
+                stores[place[0]], place, dataset, is_name, wanted, given, said, mine, common, veil
             )  # fmt: skip
             keys = list(dict.fromkeys(one.key for one in met))
             veiled = hidden(veil, stores, place, dataset.key, keys)
@@ -333,10 +333,10 @@ def _mails(
 def _search(
     store: Store, place: Place, dataset: Dataset, is_name: IsName, wanted: Sequence[_Wanted],
     given: Sequence[Mapping[tuple[str, str], Identifier]], said: Sequence[_Said],
-    mine: Sequence[set[tuple[Value, ...]]], common: set[int],
+    mine: Sequence[set[tuple[Value, ...]]], common: set[int], veil: Veil,
 ) -> list[Met]:  # fmt: skip
     """What is met in a dataset. Whoever carries a name that more than `COMMON` others here do is
-    added to `common`, and nothing is met by that name.
+    added to `common`, and nothing is met by that name. What is retained counts nobody.
     """
     strong, naming = _strong(dataset), _naming(dataset, is_name)
     met: dict[tuple[int, str, tuple[Value, ...]], Met] = {}
@@ -352,8 +352,8 @@ def _search(
             return  # that says whose it is: somebody else's at the same machine
         if reason == "unproven" and (others or name) and name not in said[who].names and name:
             reason = "shared"
-        others.sort(key=lambda i: LINKING.index(i.kind))
-        other = by if reason in ("unproven", "shared") else next(iter(others), None)
+        strongest = min(others, key=_strength, default=None)
+        other = by if reason in ("unproven", "shared") else strongest
         met.setdefault((who, reason, key), Met(who, reason, place, key, other))
 
     heads: dict[str, list[tuple[int, Identifier]]] = {}
@@ -403,10 +403,11 @@ def _search(
                 elif _words(naming, row) in said[one.who].names:  # and not a part of it alone
                     rows, carriers = namesakes.setdefault(number, ([], set()))
                     if len(carriers) <= COMMON + max(len(mine[w]) for w in (one.who, *one.also)):
-                        whose = next(iter(_identifiers(strong, row)), None)
-                        key = tuple(row[name] for name in dataset.key)
-                        carriers.add((whose.kind, whose.normalised) if whose else key)
                         rows.append(row)
+                        key = tuple(row[name] for name in dataset.key)
+                        if not veil.hidden(*place, [key])[0]:
+                            whose = min(_identifiers(strong, row), key=_strength, default=None)
+                            carriers.add((whose.kind, whose.normalised) if whose else key)
     for number, (rows, carriers) in namesakes.items():
         for who in (wanted[number].who, *wanted[number].also):
             if len(carriers) > COMMON + len(mine[who]):
@@ -415,6 +416,11 @@ def _search(
                 for row in rows:
                     add(who, "namesake", row, None)
     return list(met.values())
+
+
+def _strength(one: Identifier) -> int:
+    """The lower, the more an identifier says of whose something is."""
+    return LINKING.index(one.kind)
 
 
 def _route(item: Field, kind: str, wanted: Sequence[_Wanted]) -> Route | None:

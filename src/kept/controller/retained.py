@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from kept.controller.execute import as_wanted
 from kept.datamap.anonymise import nobodys
@@ -24,6 +25,10 @@ from kept.records.locator import Held, Veil
 from kept.stores.base import Store
 
 Row = Mapping[str, Value]
+
+_OFF: Final = (
+    "it is not on the map any more, and rows of it were kept; bring it back until they are gone"
+)
 
 
 @dataclass(slots=True)
@@ -69,6 +74,10 @@ def still(veil: Veil, datamap: DataMap, stores: Mapping[str, Store], held: Held)
     for place, groups in held.items():
         fields = groups[0][0].fields
         keys = dict.fromkeys(key for table, _ in groups for key in table.values)
+        if place[0] not in stores:
+            # Taken off the map: nobody can look there, and that keeps nothing waiting elsewhere.
+            found.unread[place[0]] = _OFF
+            continue
         if stores[place[0]].abilities.word:
             # What people hold nobody can look at, and not seen is not gone.
             found.held[place] = groups

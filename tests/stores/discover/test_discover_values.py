@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import random
 import uuid
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.stores.discover import worlds
 
 from kept.stores.discover import values
+from kept.stores.discover.overlap import Overlap
 
 YEAR = 2026
 
@@ -100,3 +105,24 @@ def test_documents_keyed_by_people_give_no_path() -> None:
         {"user_id": n, "by": {f"person{n}": 1, "ana@example.org": 2}, "ok": True} for n in range(20)
     ]
     assert set(values.paths(documents)) == {("user_id",)}
+
+
+def test_several_numbers_in_a_text_are_told_in_one_reading() -> None:
+    """Somebody's text of numbers, gaps and a letter at the end holds up no discovery."""
+    hostile = "   ".join("1" * 60) + "x"
+    assert values.look([hostile, "1, 2", "3 ; 4", "[5  6]", "7|8"], "text", 2026).shapes[
+        "several"
+    ] == 4  # fmt: skip
+
+
+def test_numbers_that_no_key_can_be_end_no_discovery() -> None:
+    """A decimal of many digits, without end or of none at all is no end of whole numbers."""
+    clause = sa.table("t", sa.column("a"), sa.column("b"))
+    profiles: Any = {"t": SimpleNamespace(table=SimpleNamespace(clause=clause))}
+    for most, whole in (
+        (Decimal("1e30"), True), (Decimal("Infinity"), False), (Decimal("NaN"), False),
+        (1e20, True), (float("inf"), False), (2.5, False), (None, False), ("x", False),
+    ):  # fmt: skip
+        session: Any = SimpleNamespace(ask=lambda *_, most=most: [(1, most, 1, 9)])
+        ends = Overlap(session, cast("Any", None), profiles, None).ends("t", ("a", "b"))
+        assert ends == ({"a": (1, int(cast("Any", most)))} if whole else {}) | {"b": (1, 9)}

@@ -211,7 +211,7 @@ def answer(
         "unreached": [
             {
                 "system": name,
-                "title": controller.datamap.systems[name].title or name,
+                "title": ((there := controller.datamap.systems.get(name)) and there.title) or name,
                 "why": why,
             }
             for name, why in unreached

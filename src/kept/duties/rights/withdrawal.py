@@ -8,7 +8,7 @@ may be done with any more is due: it goes with `erase`, in the same case.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -42,7 +42,7 @@ from kept.ledger.entry import Entry, name
 from kept.model.plan import Action, Plan, Reason, StepResult
 from kept.model.select import KeyTable, by_key
 from kept.records.actor import Actor
-from kept.records.case import Case, State
+from kept.records.case import Case, State, StepState
 from kept.stores.tasks import Notice
 from kept.terms.identifiers import Identifier
 
@@ -102,6 +102,11 @@ def withdraw(
             if made.unreached:
                 again = _due(controller, case, people, her, parts, region, now)
                 made = carry.asked_again(controller, case, made, again, now)
+            # What was to go may be hers again: she has agreed to it since the plan was made.
+            over = _over(controller, _facts(controller, her, now), parts, region)
+            gone = {r.number for r in controller.cases.steps(case) if r.state is StepState.DONE}
+            left = (s for s in made.steps if s.number in gone or over((s.system, s.dataset)))
+            made = replace(made, steps=tuple(left))
         else:
             purposes = known_purposes(controller.bundle, purposes)
             parts = _parts(controller, her, purposes, now)
@@ -228,18 +233,10 @@ def _due(
     parts: Sequence[str], region: str, now: dt.datetime,
 ) -> Plan:  # fmt: skip
     """The plan for her rows that nothing may be done with any more. Reads only."""
-    facts = {f for i in her.identifiers for f in controller.facts(i, now).held}
+    facts = _facts(controller, her, now)
     kinds = {f.partition(":")[0] for f in facts}
-    taken = {f"withdrawn:{p}" for p in parts}
-    taken |= {f for f in facts if f.partition(":")[0] in ("withdrawn", "objection")}
-    going = {e.activity.id for e in judged(controller, taken, region) if not e.stops}
-    over = {e.activity.id for e in judged(controller, [f"withdrawn:{p}" for p in parts], region)
-            if e.stops}  # fmt: skip
-    found = {}
-    for place, table in her.rows.items():
-        activities = controller.datamap.dataset(*place).activities
-        if over.intersection(activities) and going.isdisjoint(activities):
-            found[place] = table
+    over = _over(controller, facts, parts, region)
+    found = {place: table for place, table in her.rows.items() if over(place)}
     unreached = dict(her.unreached)
     found = _on_consent(controller, people, found, unreached)
     laws = due.laws(controller.bundle.retention)
@@ -268,6 +265,26 @@ def _due(
         for s in made.steps
     )
     return controller.anonymity.settled(replace(made, steps=steps))
+
+
+def _facts(controller: Controller, her: Whom, now: dt.datetime) -> set[str]:
+    return {f for i in her.identifiers for f in controller.facts(i, now).held}
+
+
+def _over(
+    controller: Controller, facts: Iterable[str], parts: Sequence[str], region: str
+) -> Callable[[Place], bool]:
+    """Whether nothing may be done any more with her rows of a dataset."""
+    withdrawn = [f"withdrawn:{p}" for p in parts]
+    taken = {*withdrawn, *(f for f in facts if f.partition(":")[0] in ("withdrawn", "objection"))}
+    going = {e.activity.id for e in judged(controller, taken, region) if not e.stops}
+    over = {e.activity.id for e in judged(controller, withdrawn, region) if e.stops}
+
+    def ends(place: Place) -> bool:
+        activities = controller.datamap.dataset(*place).activities
+        return not over.isdisjoint(activities) and going.isdisjoint(activities)
+
+    return ends
 
 
 def _restricted(controller: Controller) -> Reason:

@@ -6,6 +6,7 @@ how many of them are met at the other end. Only the two counts leave the engine.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -26,6 +27,12 @@ _ROWS: Final = 20_000
 _COUNTS: Final = frozenset(("integer", "decimal", "real"))
 #: Tables below this size are counted where the engine has no statistics.
 _COUNTED: Final = 500_000
+
+
+def _whole(value: Any) -> bool:
+    """Whether a value is a whole number; none is without end, nor what a float cannot hold."""
+    # Of a decimal of more than 28 digits there is no `%`.
+    return isinstance(value, int | float | Decimal) and math.isfinite(value) and int(value) == value
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +123,7 @@ class Overlap:
         both = zip(fields, row[::2], row[1::2], strict=True)
         return {
             one: (int(least), int(most)) for one, least, most in both
-            if isinstance(least, int | float | Decimal) and isinstance(most, int | float | Decimal)
-            and least % 1 == most % 1 == 0
+            if _whole(least) and _whole(most)
         }  # fmt: skip
 
     def span(self, dataset: str, key: str) -> tuple[int, int]:

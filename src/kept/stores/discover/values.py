@@ -233,7 +233,8 @@ def entropy(texts: Iterable[str]) -> float:
 
 #: A whole number with zeros or letters before it, and several of them in one text.
 _WRITTEN: Final = re.compile(r"(?:[A-Za-z]{1,4}[-_#:/ ]?\d{2,12}|0\d{2,18})\Z")
-_SEVERAL: Final = re.compile(r"[\[{(]?\s*\d{1,18}(?:\s*[,;| ]\s*\d{1,18})*\s*[\]})]?\Z")
+#: Only one way to read each gap: of two, a text of forty numbers and a letter never ends.
+_SEVERAL: Final = re.compile(r"[\[{(]?\s*\d{1,18}(?:(?:\s+|\s*[,;|]\s*)\d{1,18})*\s*[\]})]?\Z")
 
 _SHAPES: Final[tuple[tuple[str, Callable[[str], object]], ...]] = (
     ("email", email), ("ip", ip), ("uuid", _UUID.match), ("hash", _HASH.match),
