@@ -35,7 +35,7 @@ def test_RET_7_delete_me_and_stop_mailing_are_told_apart(asked: Desk) -> None:
     ana = "ana@example.org"
     assert OBJECTED not in asked.held(f"email={ana}")
     assert entered(asked, "Please remove me from everything.", ana) == [
-        "stop-mailing: closed", "erasure: received",
+        "stop-mailing: closed", "erasure: acknowledged",
     ]  # fmt: skip
     assert OBJECTED in asked.held(f"email={ana}")
     # Only to stop the mail opens no erasure.
@@ -58,7 +58,7 @@ def test_RET_7_delete_me_and_stop_mailing_are_told_apart(asked: Desk) -> None:
     assert "Something else" in asked.get(then.headers["Location"]).text
     # Once it is clear, the code that she typed still says who asks; of somebody whom the staff
     # names in her place it says nothing.
-    for named, known in (((), "identified"), ((Identifier("email", ana),), "received")):
+    for named, known in (((), "identified"), ((Identifier("email", ana),), "acknowledged")):
         person = dana if not named else "gil@example.org"
         if named:
             asked.proven("unclear", email=person, words="get rid of me")

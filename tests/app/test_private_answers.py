@@ -32,7 +32,8 @@ def test_what_people_typed_is_shown_again_to_nobody_who_comes_after(asked: Desk)
         answer = asked.post(path, fields)
         assert answer.status_code == 400, path
         assert "zoe" in answer.text, path
-        assert answer.headers["cache-control"] == "no-store", path
+        # Nothing on the way keeps it; her browser may, or who goes back has to type all again.
+        assert answer.headers["cache-control"] in ("private", "no-store"), path
     taken = [
         asked.send("access", email=zoe),
         asked.post("/privacy/requests/child", {"about": zoe, "once": "c" * 32}),

@@ -50,8 +50,8 @@ def _form(
         amiss=[(name, words) for name, words in problems.items() if name != "form"],
         once=secrets.token_hex(16),
     )  # fmt: skip
-    if status != 200:  # it shows what she typed; the empty form may wait behind another page
-        page.headers.update(PRIVATE)
+    if status != 200:  # it shows what she typed, which whoever goes back finds there again
+        page.headers["Cache-Control"] = "private"
     return page
 
 

@@ -96,8 +96,8 @@ def _form(
         takes=controller.post is not None,
         visitor=visitor,
     )
-    if status != 200:  # it shows what she typed; the empty form may wait behind another page
-        page.headers.update(PRIVATE)
+    if status != 200:  # it shows what she typed, which whoever goes back finds there again
+        page.headers["Cache-Control"] = "private"
     return page
 
 
