@@ -421,6 +421,20 @@ def test_RET_3_a_system_that_left_the_map_is_named_and_ends_no_run(desk: Desk) -
 
 
 @pytest.mark.parametrize("desk", ["sqlite"], indirect=True)
+def test_RET_3_a_table_that_left_the_map_ends_no_run_either(desk: Desk) -> None:
+    """RET-3: its system is there, and nobody says any more what is whose in it."""
+    held = _hold(desk)
+    assert _erase(desk).complete
+    _release(desk, held)
+    with Controller.open(deployment.read(desk.world)) as controller:
+        kept = {e.place[1] for e in controller.locator.ended(NOW) if e.place[0] == "shop"}
+    text = (desk.world / "shop.yml").read_text("utf-8")
+    alone = sorted(one for one in kept if f"to: {one}" not in text)[0]
+    edit(desk.world / "shop.yml", f"\n  {alone}:", f"\n  {alone}_of_old:")
+    assert not _expire(desk).complete
+
+
+@pytest.mark.parametrize("desk", ["sqlite"], indirect=True)
 def test_RIGHT_15_a_letter_made_again_says_what_went_since_and_when(desk: Desk) -> None:
     """RIGHT-15: what was sealed for a hold is gone with it; what a law keeps is still named."""
     hold = _hold(desk)

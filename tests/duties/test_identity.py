@@ -930,3 +930,38 @@ def asked(desk: Controller, people: Any, own: Any) -> list[Any]:
     """What is asked to look for what is like these people."""
     is_name = desk.bundle.vocabulary.is_name
     return list(alike.asked(desk.datamap, desk._stores, is_name, people, own))
+
+
+def test_RIGHT_19_a_proof_that_was_taken_back_shows_nobody_else_in_a_case_that_goes_on(
+    desk: Controller, world: Path
+) -> None:
+    """RIGHT-19: an access that had begun goes on by what is proven now."""
+    ben = parse("email=ben@example.org")
+    _prove(desk, ben)
+    (world / "shop.sqlite").rename(world / "away")
+    begun = rights.access(desk, _request(ANA), NOW, out=world / "a.zip")
+    identity.unlink(desk, ben, ANA, WHY, _who(desk), NOW)
+    (world / "away").rename(world / "shop.sqlite")
+    with pytest.raises(Ambiguous):
+        rights.access(desk, _request(case=begun.case), NOW, out=world / "b.zip")
+
+
+def test_RIGHT_19_what_anothers_case_decided_blinds_no_look_for_the_erased(
+    desk: Controller, world: Path
+) -> None:
+    """RIGHT-19: that her address is not his says nothing of whether she is back."""
+    rights.erase(desk, _request(parse("phone=+49 30 123456")), NOW)
+    of_ben = "name, NULL, '2026-01-01' FROM customer WHERE email LIKE 'ben@%'"
+    sql(world, f"INSERT INTO customer SELECT 50, 'ana@example.org', {of_ben}")
+    later = NOW + dt.timedelta(days=1)
+
+    def found() -> list[str]:
+        return [f.where for f in erased_stay_erased(desk, later) if isinstance(f, Finding)]
+
+    assert found()
+    his = _request(parse("email=ben@example.org"))
+    met = rights.access(desk, his, later, out=world / "b.zip").case
+    assert desk.doubts.all(case=met)
+    for one in desk.doubts.all(case=met):
+        identity.settle(desk, one.id, "different", "two people", _who(desk), later)
+    assert found()

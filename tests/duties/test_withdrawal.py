@@ -13,6 +13,8 @@ from kept import deployment
 from kept.controller import Controller
 from kept.duties import holds, rights
 from kept.duties.rights import ChoiceAnswer, Request
+from kept.duties.rights.letter import letter
+from kept.duties.rights.receipts import Receipts
 from kept.errors import Denied, UsageError
 from kept.model.decision import Ask
 from kept.terms.identifiers import parse
@@ -232,6 +234,10 @@ def test_what_she_agreed_to_since_stays_in_a_system_that_comes_back(
     ).complete
     assert _ids(letters) == [1, 2, 3, 4]
     assert _allowed(controller, MAIL, at=later)
+    # What stays is nothing that is left to do, in her letter too.
+    record = Receipts.of(controller, controller.cases.get(answer.case))
+    assert (record.complete, record.missing) == (True, ())
+    assert "NOT done" not in letter(controller, answer.case, later).text()
 
 
 def test_what_she_agreed_to_since_stays_where_it_was_planned_to_go(

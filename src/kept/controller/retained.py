@@ -74,7 +74,8 @@ def still(veil: Veil, datamap: DataMap, stores: Mapping[str, Store], held: Held)
     for place, groups in held.items():
         fields = groups[0][0].fields
         keys = dict.fromkeys(key for table, _ in groups for key in table.values)
-        if place[0] not in stores:
+        system = datamap.systems.get(place[0])
+        if place[0] not in stores or system is None or place[1] not in system.datasets:
             # Taken off the map: nobody can look there, and that keeps nothing waiting elsewhere.
             found.unread[place[0]] = _OFF
             continue

@@ -16,6 +16,7 @@ from typing import Final
 from kept.controller import Controller, Place
 from kept.datamap.map import Dataset
 from kept.datamap.reach import shape
+from kept.duties.rights.receipts import BEFORE
 from kept.errors import IdentifierError, KeptError
 from kept.model.select import KeyTable
 from kept.model.values import Value, fold
@@ -100,13 +101,23 @@ def refuse_several(
 
 
 def _proven(controller: Controller, case: Case) -> list[frozenset[Identifier]]:
-    """What was proven to be each one's when a case began: of one who is erased it went with her
-    first rows, and what a system holds that was away is hers all the same.
+    """What was proven to be each one's when an erasure began: it went with her first rows, and what
+    a system holds that was away is hers all the same, but for what was decided to be another's
+    since. Of any other case, and before it began, what is proven now counts alone.
     """
     given = controller.cases.identifiers(case)
+    if case.right != "erasure" or case.state in BEFORE:
+        return [frozenset() for _ in given]
     found = []
-    for one, every in zip(given, controller.cases.covered(case) or given, strict=True):
-        added = [i for i in every if i not in one]
+    covered = controller.cases.covered(case) or given
+    apart = controller.doubts.apart([i for one in covered for i in one])
+    for one, every in zip(given, covered, strict=True):
+        macs = {identity_mac(controller.vault, i) for i in one}
+        others = set().union(*(apart.get(mac, ()) for mac in macs))
+        added = [
+            i for i in every
+            if i not in one and identity_mac(controller.vault, i) not in others
+        ]  # fmt: skip
         # Of several that were given it is not known which of them it was that proved the others.
         found.append(frozenset((*added, *(one if added and len(one) == 1 else ()))))
     return found

@@ -123,10 +123,14 @@ def _hashes(controller: Controller, erased: dict[str, dt.datetime]) -> dict[byte
 
 
 def _others(controller: Controller) -> set[bytes]:
-    """The `identity_mac` of what somebody has decided to be another's, or others' as well."""
+    """The `identity_mac` of what an erasure met, and somebody has decided to be another's, or
+    others' as well. What others' cases met says nothing of whom this one was about.
+    """
     with controller.database.connection() as connection:
         rows = connection.execute(
-            "SELECT other_mac FROM identity_doubt WHERE outcome = %s", (DIFFERENT,)
+            "SELECT d.other_mac FROM identity_doubt d JOIN rights_case r USING (number)"
+            " WHERE d.outcome = %s AND r.\"right\" = 'erasure'",
+            (DIFFERENT,),
         ).fetchall()
     return {bytes(row[0]) for row in rows}
 

@@ -94,6 +94,9 @@ def withdraw(
         refuse_ended(case, *_FRESH, *_BEGUN)
         her = whom(controller, case, people, now)
         if case.state in _BEGUN:
+            clock = controller.clocks.of(case)  # the rules of where she is, as when it began
+            if clock is not None and region == "unknown":
+                region = known_region(clock.region)
             parts = purposes = _recorded(controller, case, her, now)
             made = carry.sealed(controller, case)
             if made.unreached or not her.subjects:
@@ -105,8 +108,10 @@ def withdraw(
             # What was to go may be hers again: she has agreed to it since the plan was made.
             over = _over(controller, _facts(controller, her, now), parts, region)
             gone = {r.number for r in controller.cases.steps(case) if r.state is StepState.DONE}
-            left = (s for s in made.steps if s.number in gone or over((s.system, s.dataset)))
-            made = replace(made, steps=tuple(left))
+            kept = [s for s in made.steps
+                    if s.number not in gone and not over((s.system, s.dataset))]  # fmt: skip
+            carry.leave(controller, case, kept, now)
+            made = replace(made, steps=tuple(s for s in made.steps if s not in kept))
         else:
             purposes = known_purposes(controller.bundle, purposes)
             parts = _parts(controller, her, purposes, now)
@@ -281,7 +286,10 @@ def _over(
     over = {e.activity.id for e in judged(controller, withdrawn, region) if e.stops}
 
     def ends(place: Place) -> bool:
-        activities = controller.datamap.dataset(*place).activities
+        system = controller.datamap.systems.get(place[0])
+        if system is None or place[1] not in system.datasets:
+            return True  # off the map: whatever is left to do there is as it was planned
+        activities = system.datasets[place[1]].activities
         return not over.isdisjoint(activities) and going.isdisjoint(activities)
 
     return ends
