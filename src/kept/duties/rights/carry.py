@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from kept.duties.rights.anonymity import proven
 from kept.errors import DatabaseError, Obstructed
 from kept.ledger.entry import Entry, name
 from kept.model.codec import encode_plan
-from kept.model.plan import Action, Counts, Plan, Step, StepResult
+from kept.model.plan import Action, Counts, Plan, StepResult
 from kept.records.actor import Actor
 from kept.records.case import Case, State, StepState
 from kept.terms.identifiers import Identifier
@@ -180,20 +180,6 @@ def closed(case: Case, made: Plan, carried: Carried, now: dt.datetime, *, comple
         "unreached": [name(s) for s, _ in made.unreached],
     }
     return Entry("case.closed", now, body)
-
-
-def leave(controller: Controller, case: Case, steps: Sequence[Step], now: dt.datetime) -> None:
-    """Record that nothing is left to do for these steps of a plan, and nothing was done."""
-    with controller.database.connection() as connection:
-        entries = []
-        records = {r.number: r for r in controller.cases.steps(case)}
-        for s in steps:
-            result = StepResult(s.system, s.dataset, s.action, Counts(), True, s.reason)
-            controller.cases.record_step(case, s.number, result, now, connection=connection)
-            attempt = records[s.number].attempts + 1
-            entries.append(step_entry(case, s.number, result, attempt, now))
-        if entries:
-            controller.ledger.append_in(connection, entries)
 
 
 def step_entry(case: Case, number: int, r: StepResult, attempt: int, now: dt.datetime) -> Entry:

@@ -94,9 +94,6 @@ def withdraw(
         refuse_ended(case, *_FRESH, *_BEGUN)
         her = whom(controller, case, people, now)
         if case.state in _BEGUN:
-            clock = controller.clocks.of(case)  # the rules of where she is, as when it began
-            if clock is not None and region == "unknown":
-                region = known_region(clock.region)
             parts = purposes = _recorded(controller, case, her, now)
             made = carry.sealed(controller, case)
             if made.unreached or not her.subjects:
@@ -105,13 +102,13 @@ def withdraw(
             if made.unreached:
                 again = _due(controller, case, people, her, parts, region, now)
                 made = carry.asked_again(controller, case, made, again, now)
-            # What was to go may be hers again: she has agreed to it since the plan was made.
-            over = _over(controller, _facts(controller, her, now), parts, region)
-            gone = {r.number for r in controller.cases.steps(case) if r.state is StepState.DONE}
-            kept = [s for s in made.steps
-                    if s.number not in gone and not over((s.system, s.dataset))]  # fmt: skip
-            carry.leave(controller, case, kept, now)
-            made = replace(made, steps=tuple(s for s in made.steps if s not in kept))
+            said = controller.ledger.entries(kind="consent.withdrawn", case=case.id)
+            if len(parts) < len({e.body["purpose"] for _, e in said}):
+                # What was to go may be hers again: she has agreed to it since the plan was made.
+                over = _over(controller, _facts(controller, her, now), parts, region)
+                gone = {r.number for r in controller.cases.steps(case) if r.state is StepState.DONE}
+                left = (s for s in made.steps if s.number in gone or over((s.system, s.dataset)))
+                made = replace(made, steps=tuple(left))
         else:
             purposes = known_purposes(controller.bundle, purposes)
             parts = _parts(controller, her, purposes, now)
