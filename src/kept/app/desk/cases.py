@@ -213,7 +213,7 @@ def shown(
     told_her = clock.told_on(controller, [one], now).get(one.number)
     under_way = run is not None and run.going_on(now)
     owner_of = controller.worklist.owner(one)
-    heard = clock.acknowledged(controller, one)
+    acknowledged = clock.acknowledged(controller, one)
     waits = (Outcome.CANNOT, None)
     to_answer = sum(n.outcome in waits for n in controller.recipients.of([one.number]))
     told = informed(controller, one)
@@ -256,7 +256,7 @@ def shown(
         waits=here if may_act and one.state in FINISHED else None, lies_here=here is not None,
         refusals=REFUSALS.values(), papers=papers,
         home=bool(paper.where_to(controller, one)),
-        clock=_clock(controller, one, counted, told_her, heard, now),
+        clock=_clock(controller, one, counted, told_her, acknowledged, now),
         looked=looked, at=_moment(looked), sentences=sentences(controller),
         steps=_summed(steps), read_back=sum(s.verified for s in steps), of=len(steps),
         step_problems=problems([s.result() for s in steps]),
@@ -293,7 +293,7 @@ def shown(
             and one.proof < proof.FACTS and lets("case tell"),
             "task": lets("task send"),  # of all of these, also what recipients were told
             "acknowledge": counted is not None and one.state is not CaseState.WITHDRAWN
-            and lets("case acknowledge") and not heard,
+            and lets("case acknowledge") and not acknowledged,
             "clock": moves and lets("case extend"),
             "refuse": can_end(controller, one, CaseState.REFUSED) and lets("case refuse"),
             "part": one.right in parts.PACKED and one.state in parts.BEFORE
@@ -382,7 +382,7 @@ def _moment(looked: dict[str, Any] | None) -> dt.datetime | None:
 
 def _clock(
     controller: Controller, one: Case, counted: Clock | None, told_her: dt.date | None,
-    heard: bool, now: dt.datetime,
+    acknowledged: bool, now: dt.datetime,
 ) -> dict[str, Any] | None:  # fmt: skip
     """The clock in words: until when, by which rule, and what moved it."""
     if counted is None:
@@ -392,7 +392,7 @@ def _clock(
     return {
         "of": counted, "rule": counted.row, "over": over, "told": told,
         "late": (told or controller.day(now)) > counted.due,
-        "unheard": not heard,
+        "unheard": not acknowledged,
         "near": None if over else nearness(clock.standing(controller, one, counted, now)),
         "due": day_words(counted.due, controller),
         "arrived": day_words(counted.arrived, controller),

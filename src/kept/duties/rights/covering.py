@@ -133,8 +133,8 @@ def covered_late(
 ) -> tuple[tuple[str, ...], Sequence[tuple[int, tuple[str, ...]]]]:  # fmt: skip
     """The warnings of an erasure (`said`) once the systems of `back` answer, and what she is called
     by now: doubtful matches there, and elsewhere by what only her rows there say, are counted and
-    queued like the others. `found` is what is there
-    of `people`; `known` and `called` are what her rows had said, which is not proven to be hers.
+    queued like the others. `found` is what is there of `people`; `known` and `called` are what her
+    rows had said, which is not proven to be hers.
     """
     alike = controller.alike(people, found, known, called)
     # What her rows there say tells what is like her elsewhere, too; by the rest it was looked for.

@@ -94,7 +94,8 @@ def withdraw(
         refuse_ended(case, *_FRESH, *_BEGUN)
         her = whom(controller, case, people, now)
         if case.state in _BEGUN:
-            parts = purposes = _recorded(controller, case, her, now)
+            parts, anew = _recorded(controller, case, her, now)
+            purposes = parts
             made = carry.sealed(controller, case)
             if made.unreached or not her.subjects:
                 with controller.database.connection() as connection:
@@ -102,8 +103,7 @@ def withdraw(
             if made.unreached:
                 again = _due(controller, case, people, her, parts, region, now)
                 made = carry.asked_again(controller, case, made, again, now)
-            said = controller.ledger.entries(kind="consent.withdrawn", case=case.id)
-            if len(parts) < len({e.body["purpose"] for _, e in said}):
+            if anew:
                 # What was to go may be hers again: she has agreed to it since the plan was made.
                 over = _over(controller, _facts(controller, her, now), parts, region)
                 gone = {r.number for r in controller.cases.steps(case) if r.state is StepState.DONE}
@@ -215,9 +215,11 @@ def _hold(
     ])  # fmt: skip
 
 
-def _recorded(controller: Controller, case: Case, her: Whom, now: dt.datetime) -> tuple[str, ...]:
+def _recorded(
+    controller: Controller, case: Case, her: Whom, now: dt.datetime
+) -> tuple[tuple[str, ...], bool]:
     """The purposes of a case that was begun, from its entries, without those that she has agreed to
-    since: that stands, whatever is left to do.
+    since: that stands, whatever is left to do. And whether there are any of these.
     """
     entries = [e for _, e in controller.ledger.entries(kind="consent.withdrawn", case=case.id)]
     since: set[str] = set()
@@ -227,7 +229,8 @@ def _recorded(controller: Controller, case: Case, her: Whom, now: dt.datetime) -
         yes = {w.fact: w.since for w in controller.consents.words([subject], now) if w.holds}
         since |= {f for f in facts.held & yes.keys() if yes[f] > entries[0].at}
     found = dict.fromkeys(str(e.body["purpose"]) for e in entries)
-    return tuple(p for p in found if f"consent:{p}" not in since)
+    parts = tuple(p for p in found if f"consent:{p}" not in since)
+    return parts, len(parts) < len(found)
 
 
 def _due(
