@@ -117,6 +117,22 @@ datasets:
       at: {type: datetime, nullable: false}
 """
 
+#: The map of what a vendor holds who is asked by mail.
+AGENCY = """
+system: agency
+title: Newsletter agency
+country: US
+datasets:
+  subscribers:
+    key: [who]
+    retention: contact
+    activities: [communicate]
+    fields:
+      who: {category: contact, nullable: false}
+      email: {category: contact.email, identifies: email}
+      list: {category: contact}
+"""
+
 
 def make(directory: Path, database: str, *, mode: str = "act", extra: str = "") -> Path:
     """A deployment in `directory`: its own copy of the bundle, a shop, a map. Returns it."""

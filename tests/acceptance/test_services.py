@@ -17,7 +17,7 @@ import pytest
 
 from kept.app.cli import main
 from tests.stores.vendor import TOKEN, Vendor, vendor
-from tests.world import NOW, ROOT, make, sql
+from tests.world import AGENCY, NOW, ROOT, make, sql
 
 EMAIL = "email=ana@example.org"
 
@@ -67,20 +67,6 @@ datasets:
          paging: {kind: cursor, at: /next, query: cursor}}
       - {path: /tickets, records: /items, paging: {kind: cursor, at: /next, query: cursor}}
     erase: {path: "/tickets/{id}", gone: [404]}
-"""
-AGENCY = """
-system: agency
-title: Newsletter agency
-country: US
-datasets:
-  subscribers:
-    key: [who]
-    retention: contact
-    activities: [communicate]
-    fields:
-      who: {category: contact, nullable: false}
-      email: {category: contact.email, identifies: email}
-      list: {category: contact}
 """
 
 

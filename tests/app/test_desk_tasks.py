@@ -11,6 +11,7 @@ import pytest
 from httpx import Response
 from tests.app.desk import HOST, Browser, Desk, opened
 from tests.app.test_desk_cases import words
+from tests.world import AGENCY
 
 from kept.duties import rights
 from kept.duties.rights import Request
@@ -20,20 +21,6 @@ from kept.stores.tasks import Answered, Outcome
 from kept.terms.identifiers import Identifier
 
 ANA = Identifier("email", "ana@example.org")
-AGENCY = """
-system: agency
-title: Newsletter agency
-country: US
-datasets:
-  subscribers:
-    key: [who]
-    retention: contact
-    activities: [communicate]
-    fields:
-      who: {category: contact, nullable: false}
-      email: {category: contact.email, identifies: email}
-      list: {category: contact}
-"""
 EXTRA = """
 [systems.agency]
 store = "mailbox"

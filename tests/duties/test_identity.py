@@ -471,10 +471,7 @@ def test_RIGHT_19_the_case_of_a_child_is_over_when_what_looks_like_hers_is_decid
     sql(world, CANDIDATES["plus-tag"])
     request = Request(((ANA,),), override="her mother called", ground="child")
     gone = rights.erase(desk, request, NOW)
-    desk.deliver(NOW)
-    for task in desk.tasks():
-        answered = Answered(Outcome.DONE, "Jo", NOW, "their letter")
-        rights.recipients.record(desk, task.id, answered, "operator")
+    _all_answered(desk)
     (doubt,) = desk.doubts.all()
     assert not rights.erase(desk, _request(case=gone.case), NOW).complete
     assert desk.doubts.pair(doubt).one == ANA
@@ -644,6 +641,14 @@ def test_RIGHT_19_what_was_decided_to_be_anothers_stays_when_an_erasure_goes_on(
     assert "nothing proven to be yours: 1 record" in _letter(desk, gone.case)
 
 
+def _all_answered(controller: Controller) -> None:
+    """Every recipient who was told says that it is done."""
+    controller.deliver(NOW)
+    for task in controller.tasks():
+        answered = Answered(Outcome.DONE, "Jo", NOW, "their letter")
+        rights.recipients.record(controller, task.id, answered, "operator")
+
+
 def _letter(controller: Controller, case: str) -> str:
     return " ".join(letter(controller, case, NOW).text().split())
 
@@ -658,10 +663,7 @@ def test_RIGHT_19_what_waits_stays_with_a_later_erasure_that_did_not_meet_it_aga
     sql(world, CANDIDATES["namesake"])
     child = Request(((ANA,),), override="her mother called", ground="child")
     first = rights.erase(desk, child, NOW).case
-    desk.deliver(NOW)
-    for task in desk.tasks():
-        answered = Answered(Outcome.DONE, "Jo", NOW, "their letter")
-        rights.recipients.record(desk, task.id, answered, "operator")
+    _all_answered(desk)
     waits = {d.reason: d for d in desk.doubts.all()}
     later = NOW + dt.timedelta(days=1)
     identity.settle(desk, waits["plus-tag"].id, "same", "her mother says so", _who(desk), later)
@@ -686,10 +688,7 @@ def test_RIGHT_19_what_is_decided_to_be_a_childs_keeps_its_case_whichever_case_h
     sql(world, CANDIDATES["plus-tag"])
     child = Request(((ANA,),), override="her mother called", ground="child")
     first = rights.erase(desk, child, NOW).case
-    desk.deliver(NOW)
-    for task in desk.tasks():
-        answered = Answered(Outcome.DONE, "Jo", NOW, "their letter")
-        rights.recipients.record(desk, task.id, answered, "operator")
+    _all_answered(desk)
     doubt = next(d for d in desk.doubts.all() if d.reason == "plus-tag")
     day = dt.timedelta(days=1)
     if when == "before":
@@ -718,10 +717,7 @@ def test_RIGHT_19_what_was_met_since_an_erasure_began_waits_when_it_goes_on(
     """
     child = Request(((ANA,),), override="her mother called", ground="child")
     first = rights.erase(desk, child, NOW).case
-    desk.deliver(NOW)
-    for task in desk.tasks():
-        answered = Answered(Outcome.DONE, "Jo", NOW, "their letter")
-        rights.recipients.record(desk, task.id, answered, "operator")
+    _all_answered(desk)
     sql(
         world,
         "INSERT INTO customer VALUES (40, 'ana@example.org', 'Ana O''Neill', NULL, '2026-01-01')",
