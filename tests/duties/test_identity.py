@@ -961,3 +961,24 @@ def test_RIGHT_19_what_anothers_case_decided_blinds_no_look_for_the_erased(
     for one in desk.doubts.all(case=met):
         identity.settle(desk, one.id, "different", "two people", _who(desk), later)
     assert found()
+
+
+def test_RIGHT_19_what_anothers_erasure_decided_blinds_no_look_for_the_erased(
+    desk: Controller, world: Path
+) -> None:
+    """RIGHT-19: who is not he may all the same be one who was erased, and is back."""
+    hers = "'ben+x@example.org'"
+    row = f"INSERT INTO customer VALUES (60, {hers}, 'Xenia Y', '+49 30 777777', '2026-01-01')"
+    sql(world, row)
+    rights.erase(desk, _request(parse("phone=+49 30 777777")), NOW)
+    sql(world, f"INSERT INTO note VALUES (60, {hers}, 'hi', '2026-01-01 00:00:00')")
+    later = NOW + dt.timedelta(days=1)
+
+    def found() -> list[str]:
+        return [f.where for f in erased_stay_erased(desk, later) if isinstance(f, Finding)]
+
+    assert found() == ["shop.note"]
+    met = rights.erase(desk, _request(parse("email=ben@example.org")), later).case
+    (doubt,) = desk.doubts.all(case=met)
+    identity.settle(desk, doubt.id, "different", "two people", _who(desk), later)
+    assert found() == ["shop.note"]
