@@ -982,3 +982,19 @@ def test_RIGHT_19_what_anothers_erasure_decided_blinds_no_look_for_the_erased(
     (doubt,) = desk.doubts.all(case=met)
     identity.settle(desk, doubt.id, "different", "two people", _who(desk), later)
     assert found() == ["shop.note"]
+
+
+def test_RIGHT_19_what_the_case_of_a_child_decided_stands_when_it_has_forgotten_her(
+    desk: Controller, world: Path
+) -> None:
+    """RIGHT-19: who shares her number and is another is not she, whatever her case still knows."""
+    sql(world, CANDIDATES["shared"])
+    child = Request(((ANA,),), override="her mother called", ground="child")
+    gone = rights.erase(desk, child, NOW).case
+    _all_answered(desk)
+    later = NOW + dt.timedelta(days=1)
+    for doubt in desk.doubts.all():
+        identity.settle(desk, doubt.id, "different", "mother and daughter", _who(desk), later)
+    assert rights.erase(desk, _request(case=gone), later).complete
+    assert desk.cases.identifiers(desk.cases.get(gone)) == [[]]
+    assert not [f for f in erased_stay_erased(desk, later) if isinstance(f, Finding)]

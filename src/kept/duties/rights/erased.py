@@ -136,8 +136,10 @@ def _others(controller: Controller) -> dict[bytes, set[str]]:
     with controller.database.connection() as connection:
         for mac, case in connection.execute(
             "SELECT DISTINCT d.other_mac, c.id FROM identity_doubt d"
-            " JOIN rights_case r USING (number) JOIN case_person p USING (number)"
-            " JOIN case_person q ON q.mac = p.mac JOIN rights_case c ON c.number = q.number"
+            " JOIN rights_case r USING (number) CROSS JOIN LATERAL (SELECT d.number"
+            # The case of a child has forgotten who it was about, and is one of hers all the same.
+            " UNION SELECT q.number FROM case_person p JOIN case_person q USING (mac)"
+            " WHERE p.number = d.number) hers (number) JOIN rights_case c ON c.number = hers.number"
             " WHERE d.outcome = %s AND r.\"right\" = 'erasure'",
             (DIFFERENT,),
         ):
