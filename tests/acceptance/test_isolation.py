@@ -435,6 +435,32 @@ def test_RET_3_a_table_that_left_the_map_ends_no_run_either(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("desk", ["sqlite"], indirect=True)
+def test_RET_3_a_table_that_left_the_map_keeps_nothing_waiting_beside_it(desk: Desk) -> None:
+    """RET-3: what was kept of one person there kept everybody's rows of that whole system."""
+    ticket = DESK.partition("datasets:\n")[2]
+    old = ticket.replace("ticket:", "old:").replace("title: Requests", "title: Old requests")
+    (desk.world / "desk.yml").write_text(DESK + old, "utf-8")
+    desk.do(SCHEMA.replace("ticket", "old").replace("ANA@", "cleo@"))
+    held = _hold(desk)
+    assert _erase(desk).complete
+    with Controller.open(deployment.read(desk.world)) as controller:
+        actor = controller.actors.of("Pia", "privacy-officer", NOW)
+        ben = (parse("email=ben@example.org"),)
+        other = holds.place(
+            controller, ground="Another lamp.", clause="RET-10", actor=actor, now=NOW,
+            person=ben, system="desk", dataset="old",
+        )  # fmt: skip
+        rights.erase(controller, Request(people=(ben,), override="test"), NOW)
+    _release(desk, held)
+    _release(desk, other)
+    (desk.world / "desk.yml").write_text(DESK, "utf-8")
+    found = _expire(desk)
+    assert (found.ended, found.gone) == (2, 1)
+    assert [(system, "`old` is not" in why) for system, why in found.unreached] == [("desk", True)]
+    assert 7 not in desk.tickets()
+
+
+@pytest.mark.parametrize("desk", ["sqlite"], indirect=True)
 def test_RIGHT_15_a_letter_made_again_says_what_went_since_and_when(desk: Desk) -> None:
     """RIGHT-15: what was sealed for a hold is gone with it; what a law keeps is still named."""
     hold = _hold(desk)

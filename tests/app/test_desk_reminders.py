@@ -405,5 +405,43 @@ def test_whom_a_mail_tells_that_it_has_come_nobody_has_to_tell(desk: Desk) -> No
     assert clock.acknowledged(desk.controller, case)
     desk.now += dt.timedelta(days=20)
     assert not any("has come" in c.words for c in reminding.calls(desk.controller, desk.now))
+    assert _not_told(desk) == []
+
+
+def _not_told(desk: Desk) -> list[str]:
     found = answered_in_time(desk.controller, desk.now)
-    assert not any("has come" in f.what for f in found if isinstance(f, Finding))
+    return [f.words for f in found if isinstance(f, Finding) and "has come" in f.words]
+
+
+def test_whom_a_mail_told_before_it_was_said_what_she_asks_is_told(desk: Desk) -> None:
+    """Staff sort what nobody recognised days later; the mail went when it was entered."""
+    who = desk.controller.actors.of("Kim", "intake", desk.now)
+    ana = parse("email=ana@example.org")
+    came = entering.Came(
+        "letter", desk.controller.day(desk.now), (ana,), (), "Hm, that thing of last week.", "US-CA"
+    )
+    (one,), _ = entering.add(desk.controller, came, who, desk.now)
+    assert one.asked == ("unclear",)
+    one = entering.classify(desk.controller, one.id, ["access"], (), who, desk.now)
+    (case,) = (desk.controller.cases.get(id_) for _, id_ in one.cases)
+    assert clock.acknowledged(desk.controller, case)
+
+
+def test_of_whom_was_told_before_the_day_can_be_entered_at_the_desk(desk: Desk) -> None:
+    """A list that is read late says that she was told, and not when: it was counted as late, and
+    only a command could put it right.
+    """
+    who = desk.controller.actors.of("Kim", "intake", desk.now)
+    came = entering.Came(
+        "letter", desk.controller.day(desk.now) - dt.timedelta(days=30),
+        (parse("email=ana@example.org"),), ("access",), "What do you hold of me?", "US-CA",
+    )  # fmt: skip
+    (one,), _ = entering.add(desk.controller, came, who, desk.now, told=True)
+    ((_, case),) = one.cases
+    assert len(_not_told(desk)) == 1
+    olga = desk.browser(desk.session(desk.account("olga", "privacy-officer")))
+    assert f"/desk/cases/{case}/acknowledge" in olga.get(f"/desk/cases/{case}").text
+    day = desk.controller.day(desk.now) - dt.timedelta(days=29)
+    assert olga.post(f"/desk/cases/{case}/acknowledge", on=day).status_code == 303
+    assert _not_told(desk) == []
+    assert "/acknowledge" not in olga.get(f"/desk/cases/{case}").text

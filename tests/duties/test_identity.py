@@ -961,3 +961,40 @@ def test_RIGHT_19_what_anothers_case_decided_blinds_no_look_for_the_erased(
     for one in desk.doubts.all(case=met):
         identity.settle(desk, one.id, "different", "two people", _who(desk), later)
     assert found()
+
+
+def test_RIGHT_19_what_anothers_erasure_decided_blinds_no_look_for_the_erased(
+    desk: Controller, world: Path
+) -> None:
+    """RIGHT-19: who is not he may all the same be one who was erased, and is back."""
+    hers = "'ben+x@example.org'"
+    row = f"INSERT INTO customer VALUES (60, {hers}, 'Xenia Y', '+49 30 777777', '2026-01-01')"
+    sql(world, row)
+    rights.erase(desk, _request(parse("phone=+49 30 777777")), NOW)
+    sql(world, f"INSERT INTO note VALUES (60, {hers}, 'hi', '2026-01-01 00:00:00')")
+    later = NOW + dt.timedelta(days=1)
+
+    def found() -> list[str]:
+        return [f.where for f in erased_stay_erased(desk, later) if isinstance(f, Finding)]
+
+    assert found() == ["shop.note"]
+    met = rights.erase(desk, _request(parse("email=ben@example.org")), later).case
+    (doubt,) = desk.doubts.all(case=met)
+    identity.settle(desk, doubt.id, "different", "two people", _who(desk), later)
+    assert found() == ["shop.note"]
+
+
+def test_RIGHT_19_what_the_case_of_a_child_decided_stands_when_it_has_forgotten_her(
+    desk: Controller, world: Path
+) -> None:
+    """RIGHT-19: who shares her number and is another is not she, whatever her case still knows."""
+    sql(world, CANDIDATES["shared"])
+    child = Request(((ANA,),), override="her mother called", ground="child")
+    gone = rights.erase(desk, child, NOW).case
+    _all_answered(desk)
+    later = NOW + dt.timedelta(days=1)
+    for doubt in desk.doubts.all():
+        identity.settle(desk, doubt.id, "different", "mother and daughter", _who(desk), later)
+    assert rights.erase(desk, _request(case=gone), later).complete
+    assert desk.cases.identifiers(desk.cases.get(gone)) == [[]]
+    assert not [f for f in erased_stay_erased(desk, later) if isinstance(f, Finding)]

@@ -11,9 +11,11 @@ import pytest
 
 from kept import deployment
 from kept.controller import Controller
+from kept.controls.registry import Finding
 from kept.duties import holds, rights
 from kept.duties.rights import ChoiceAnswer, Request
-from kept.duties.rights.letter import letter
+from kept.duties.rights.answer_checks import answers_claim_what_was_done
+from kept.duties.rights.letter import answer_case, letter
 from kept.duties.rights.receipts import Receipts
 from kept.errors import Denied, UsageError
 from kept.model.decision import Ask
@@ -237,7 +239,11 @@ def test_what_she_agreed_to_since_stays_in_a_system_that_comes_back(
     # What stays is nothing that is left to do, in her letter too.
     record = Receipts.of(controller, controller.cases.get(answer.case))
     assert (record.complete, record.missing) == (True, ())
-    assert "NOT done" not in letter(controller, answer.case, later).text()
+    words = letter(controller, answer.case, later).text()
+    assert "NOT done" not in words
+    # Nor is it said to stand, or to stop what she is asked for anew.
+    assert "It stands for" not in words
+    assert "given it again since then, for: - Promote by e-mail" in " ".join(words.split())
 
 
 def test_what_she_agreed_to_since_stays_where_it_was_planned_to_go(
@@ -252,6 +258,39 @@ def test_what_she_agreed_to_since_stays_where_it_was_planned_to_go(
     assert (done.complete, done.due) == (True, ())
     assert _ids(letters) == [1, 2, 3, 4]
     assert _allowed(controller, MAIL, at=later)
+    answer_case(controller, answer.case, later, role="operator")
+    assert [
+        f for f in answers_claim_what_was_done(controller, later) if isinstance(f, Finding)
+    ] == []
+
+
+@pytest.mark.parametrize("landed", [True, False])
+def test_what_had_gone_before_she_agreed_anew_is_told(
+    controller: Controller,
+    agreed: int,
+    letters: Path,
+    landed: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its end was cut off: what was written is told, and what was not stays with her."""
+    answer = _withdraw(controller, ANA, "marketing.email")
+    execute = controller.execute
+
+    def cut_off(*args: Any, **more: Any) -> Any:
+        if landed:
+            execute(*args, **{**more, "record": lambda outcome: None})
+        raise RuntimeError("the machine stopped")
+
+    monkeypatch.setattr(controller, "execute", cut_off)
+    with pytest.raises(RuntimeError):
+        rights.withdraw(controller, Request((), case=answer.case), (), NOW, erase=True)
+    monkeypatch.undo()
+    controller.consents.grant(agreed, "marketing.email", LATER, source="form")
+    later = LATER + dt.timedelta(days=1)
+    done = rights.withdraw(controller, Request((), case=answer.case), (), later, erase=True)
+    assert done.complete
+    assert _ids(letters) == ([2, 3] if landed else [1, 2, 3, 4])
+    assert letter(controller, answer.case, later).changed == (2 if landed else 0)
 
 
 def test_who_was_erased_meanwhile_is_held_to_her_withdrawal(

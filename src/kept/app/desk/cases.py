@@ -293,7 +293,7 @@ def shown(
             and one.proof < proof.FACTS and lets("case tell"),
             "task": lets("task send"),  # of all of these, also what recipients were told
             "acknowledge": counted is not None and one.state is not CaseState.WITHDRAWN
-            and lets("case acknowledge") and not acknowledged,
+            and lets("case acknowledge") and clock.to_date(controller, one, counted),
             "clock": moves and lets("case extend"),
             "refuse": can_end(controller, one, CaseState.REFUSED) and lets("case refuse"),
             "part": one.right in parts.PACKED and one.state in parts.BEFORE

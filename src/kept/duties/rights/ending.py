@@ -114,7 +114,7 @@ def _judged(
     entries = [e for e in entries if not _untellable(controller, e)]
     while True:
         made, stayed = _plan(controller, entries, now)
-        unreached.update(stayed.unread)
+        unreached.update(stayed.unknown)
         if not made.obstacles:
             return ended, entries, made, stayed, unreached
         # What stands in the way in one system keeps nothing waiting in the others.
@@ -288,7 +288,8 @@ def _settle(
     became: Counter[tuple[str, Place, Action]] = Counter()
     with controller.database.connection() as connection:
         for e in entries:
-            unknown = e.place in failed or e.place in stayed.changed or e.place[0] in stayed.unread
+            unseen = e.place[0] in stayed.unread or e.place in stayed.off
+            unknown = unseen or e.place in failed or e.place in stayed.changed
             if not e.ended or unknown:
                 continue
             left = [row for row in e.rows.rows if (e.place, ties.norm(row[1])) in why]

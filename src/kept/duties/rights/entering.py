@@ -168,7 +168,7 @@ def classify(
         # What she proved holds for whatever she turns out to ask; not for somebody named since.
         evidence, way = known_by(said, one.verified_at)
         request = replace(request, evidence=evidence, way=way)
-    return opened(controller, one, chosen, request, now)
+    return opened(controller, one, chosen, request, now, told=bool(said.get("told")))
 
 
 def verify(
@@ -245,6 +245,8 @@ def _enter(
     stop = stop and bool(came.people)
     first = came.people[0] if came.people else None
     mails = bool(said["person"]) and controller.post is not None and not told
+    if told := told or mails:
+        said = {**said, "told": True}  # whenever somebody says what she asks
     with controller.database.connection() as c:
         controller.intakes.one_at_a_time(c)
         there = None if once is None else controller.intakes.by_once(once, connection=c)
@@ -274,7 +276,7 @@ def _enter(
                 return ended(controller, one, State.ANSWERED, "guidance", None, now, c)
     if there is not None and (there.outcome is not None or not there.open):
         return there  # else it was cut off before its cases were opened
-    return opened(controller, one, asked, request, now, stop=stop, told=told or mails)
+    return opened(controller, one, asked, request, now, stop=stop, told=told)
 
 
 def _policies(controller: Controller, words: str) -> str:

@@ -40,17 +40,18 @@ def erased_stay_erased(controller: Controller, now: dt.datetime) -> Iterator[Loo
         if e.body["right"] == "erasure" and e.body["complete"] and e.at <= now
     }
     yield from lost.cases(controller, erased)
-    gone = _hashes(controller, erased)
+    gone, said = _hashes(controller, erased)
     if not gone:
         return
     agreed: dict[bytes, bool] = {}
     others = _others(controller)
 
     def known(one: Identifier) -> bytes | None:
-        # What only her rows said, and was decided to be another's, says nothing of her.
         macs = [mac(controller.vault, one) for mac in (case_mac, identity_mac)]
-        if macs[1] not in others:
-            macs.append(suppression_mac(controller.vault, one))
+        by_rows = suppression_mac(controller.vault, one)
+        # What only her rows said, and was decided to be another's, says nothing of her.
+        if others.get(macs[1], frozenset()).isdisjoint(said.get(by_rows, ())):
+            macs.append(by_rows)
         # Whoever was erased twice is known by the later time.
         mac = max((m for m in macs if m in gone), key=gone.__getitem__, default=None)
         if mac is not None and mac not in agreed:
@@ -88,8 +89,11 @@ def erased_stay_erased(controller: Controller, now: dt.datetime) -> Iterator[Loo
         yield Finding(where, f"{rows} rows say what named people who were erased", _FIX)
 
 
-def _hashes(controller: Controller, erased: dict[str, dt.datetime]) -> dict[bytes, dt.datetime]:
-    """Every hash that is left of the people of these cases, with the last time she was erased.
+def _hashes(
+    controller: Controller, erased: dict[str, dt.datetime]
+) -> tuple[dict[bytes, dt.datetime], dict[bytes, list[str]]]:
+    """Every hash that is left of the people of these cases, with the last time she was erased; and
+    of those that were suppressed, the cases of it.
 
     Whom a case names is known by the case. What her own rows said beside it was suppressed when
     the plan was approved; where cases share that moment, all of them have to be closed.
@@ -99,6 +103,7 @@ def _hashes(controller: Controller, erased: dict[str, dt.datetime]) -> dict[byte
         if e.body.get("reason") == "erasure" and "case" in e.body:
             planned.setdefault(moment(e.at), []).append(str(e.body["case"]))
     found: dict[bytes, dt.datetime] = {}
+    said: dict[bytes, list[str]] = {}
     with controller.database.connection() as connection:
         for mac, case in connection.execute(
             "SELECT p.mac, c.id FROM case_person p JOIN rights_case c USING (number)"
@@ -119,20 +124,27 @@ def _hashes(controller: Controller, erased: dict[str, dt.datetime]) -> dict[byte
             cases = planned.get(moment(since), [])
             if cases and all(case in erased for case in cases):
                 found[bytes(mac)] = max(erased[case] for case in cases)
-    return found
+                said[bytes(mac)] = cases
+    return found, said
 
 
-def _others(controller: Controller) -> set[bytes]:
+def _others(controller: Controller) -> dict[bytes, set[str]]:
     """The `identity_mac` of what an erasure met, and somebody has decided to be another's, or
-    others' as well. What others' cases met says nothing of whom this one was about.
+    others' as well → the cases of whoever was erased there. It says nothing of anybody else.
     """
+    found: dict[bytes, set[str]] = {}
     with controller.database.connection() as connection:
-        rows = connection.execute(
-            "SELECT d.other_mac FROM identity_doubt d JOIN rights_case r USING (number)"
+        for mac, case in connection.execute(
+            "SELECT DISTINCT d.other_mac, c.id FROM identity_doubt d"
+            " JOIN rights_case r USING (number) CROSS JOIN LATERAL (SELECT d.number"
+            # The case of a child has forgotten who it was about, and is one of hers all the same.
+            " UNION SELECT q.number FROM case_person p JOIN case_person q USING (mac)"
+            " WHERE p.number = d.number) hers (number) JOIN rights_case c ON c.number = hers.number"
             " WHERE d.outcome = %s AND r.\"right\" = 'erasure'",
             (DIFFERENT,),
-        ).fetchall()
-    return {bytes(row[0]) for row in rows}
+        ):
+            found.setdefault(bytes(mac), set()).add(str(case))
+    return found
 
 
 def _agreed(controller: Controller, who: Identifier, since: dt.datetime, now: dt.datetime) -> bool:

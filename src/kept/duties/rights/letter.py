@@ -207,13 +207,14 @@ def _letter(
     choice, region = lives(controller, case, country, subdivision)
     systems = [*_systems(controller, record, named, after)]
     elsewhere = any(p.title == say(_ELSEWHERE) and p.points for p in systems)
+    anew = _agreed_anew(controller, record, named, now)
     told_of = [
         asked(controller, record, named, region),
         *_outcome(controller, record, after, elsewhere=elsewhere),
         *systems,
         *_stays(controller, record, after, now),
-        *_chosen(controller, record, named, region, now),
-        *_goes_on(controller, record, named, region, now),
+        *_chosen(controller, record, named, anew, region, now),
+        *_goes_on(controller, record, named, anew, region, now),
         *_told(controller, record, named, now),
         complain_to(controller, choice, *appeal(record, region)),
     ]
@@ -666,9 +667,22 @@ def _as_of(controller: Controller, record: Receipts, now: dt.datetime) -> str:
     return say("Each part, with its reason and its day, as it was on {day}:", day=ends[-1])
 
 
-def _chosen(
-    controller: Controller, record: Receipts, named: Sequence[Sequence[Identifier]], region: str,
+def _agreed_anew(
+    controller: Controller, record: Receipts, named: Sequence[Sequence[Identifier]],
     now: dt.datetime,
+) -> tuple[str, ...]:  # fmt: skip
+    """The purposes of a withdrawal that she has agreed to since."""
+    if record.case.right != "withdrawal":
+        return ()
+    held = {f for one in named for i in one for f in controller.facts(i, now).held}
+    return tuple(
+        p for p in record.purposes if f"consent:{p}" in held and f"withdrawn:{p}" not in held
+    )
+
+
+def _chosen(
+    controller: Controller, record: Receipts, named: Sequence[Sequence[Identifier]],
+    anew: Sequence[str], region: str, now: dt.datetime,
 ) -> Iterator[Part]:  # fmt: skip
     """What was recorded of a choice, and what was decided of it."""
     if not record.begun:
@@ -679,7 +693,7 @@ def _chosen(
         return tuple(own(labels[p].label) if p in labels else p for p in those)
 
     lifted = record.lifted
-    standing = [p for p in record.purposes if p not in lifted]
+    standing = [p for p in record.purposes if p not in lifted and p not in anew]
     if standing:
         on_record = (
             "It is on record since {day} that you take back your consent. We ask this record before"
@@ -691,6 +705,9 @@ def _chosen(
         kinds = [*record.said["consent.withdrawn"], *record.said["objection.made"]]
         lines = [say(on_record, day=spelt(controller, kinds[0][0]))]
         yield Part(say("Your choice"), tuple(lines), purposes(standing))
+    if anew:
+        line = say("You took back your consent, and have given it again since then, for:")
+        yield Part(say("What you agreed to again"), (line,), purposes(anew))
     if lifted:
         lines = [say("We weighed your objection, and our reasons weigh more ({law}). It does not"
                      " stop these uses:", law=law("GDPR Art. 21(1)"))]  # fmt: skip
@@ -744,12 +761,12 @@ def _own(
 
 
 def _goes_on(
-    controller: Controller, record: Receipts, named: Sequence[Sequence[Identifier]], region: str,
-    now: dt.datetime,
+    controller: Controller, record: Receipts, named: Sequence[Sequence[Identifier]],
+    anew: Sequence[str], region: str, now: dt.datetime,
 ) -> Iterator[Part]:  # fmt: skip
     """What is done with her data all the same, on which ground, after a choice of hers."""
     facts = {
-        "withdrawal": [f"withdrawn:{p}" for p in record.purposes],
+        "withdrawal": [f"withdrawn:{p}" for p in record.purposes if p not in anew],
         "objection": [f"objection:{p}" for p in record.purposes if p not in record.lifted],
         "restriction": ["restricted"] if record.in_force else [],
     }.get(record.case.right, [])

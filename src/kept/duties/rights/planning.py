@@ -81,7 +81,7 @@ def draw_up(
         refuse_several(controller, case, people, found)
     stayed = controller.retained(case, people)
     refuse_mixed(controller, case, found, stayed.held)
-    located.unreached.update(stayed.unread)
+    located.unreached.update(stayed.unknown)
     located.warnings += () if stayed.held else refilled(located)
     called: Sequence[tuple[int, tuple[str, ...]]] = ()
     if values is None:

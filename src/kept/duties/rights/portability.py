@@ -163,7 +163,7 @@ def _serve(
 ) -> PortAnswer:  # fmt: skip
     stayed = controller.retained(case, people)
     found = controller.locate(people)
-    found.unreached.update(stayed.unread)
+    found.unreached.update(stayed.unknown)
     found.warnings += stayed.words
     keys = controller.keys(found)
     refuse_several(controller, case, people, keys)

@@ -69,9 +69,6 @@ class Receipts:
         """Read them."""
         said = _said(controller, case, _KINDS)
         steps = tuple(controller.cases.steps(case))
-        if case.right == "withdrawal" and case.state is State.CLOSED and case.complete:
-            # What she has agreed to since the plan was made stays, and is nothing left to do.
-            steps = tuple(one for one in steps if one.state is StepState.DONE)
         events = tuple(controller.cases.events(case))
         away = _unreached(controller, case, said)
         refused = tuple(controller.parts.of(case))

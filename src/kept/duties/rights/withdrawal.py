@@ -38,11 +38,12 @@ from kept.duties.rights.choice import (
 from kept.duties.rights.identity import of_case
 from kept.duties.rights.proving import require_known_asker
 from kept.duties.rights.request import Request, open_case, way_on
+from kept.errors import StoreError
 from kept.ledger.entry import Entry, name
-from kept.model.plan import Action, Plan, Reason, StepResult
+from kept.model.plan import Action, Plan, Reason, Step, StepResult
 from kept.model.select import KeyTable, by_key
 from kept.records.actor import Actor
-from kept.records.case import Case, State, StepState
+from kept.records.case import Case, State, StepRecord, StepState
 from kept.stores.tasks import Notice
 from kept.terms.identifiers import Identifier
 
@@ -104,11 +105,8 @@ def withdraw(
                 again = _due(controller, case, people, her, parts, region, now)
                 made = carry.asked_again(controller, case, made, again, now)
             if anew:
-                # What was to go may be hers again: she has agreed to it since the plan was made.
                 over = _over(controller, _facts(controller, her, now), parts, region)
-                gone = {r.number for r in controller.cases.steps(case) if r.state is StepState.DONE}
-                left = (s for s in made.steps if s.number in gone or over((s.system, s.dataset)))
-                made = replace(made, steps=tuple(left))
+                made = _left(controller, case, made, over, now)
         else:
             purposes = known_purposes(controller.bundle, purposes)
             parts = _parts(controller, her, purposes, now)
@@ -231,6 +229,38 @@ def _recorded(
     found = dict.fromkeys(str(e.body["purpose"]) for e in entries)
     parts = tuple(p for p in found if f"consent:{p}" not in since)
     return parts, len(parts) < len(found)
+
+
+def _left(
+    controller: Controller, case: Case, made: Plan, over: Callable[[Place], bool], now: dt.datetime
+) -> Plan:
+    """The plan without what may be hers again: she has agreed to it since the plan was made."""
+    records = {r.number: r for r in controller.cases.steps(case)}
+    stays = {
+        s.number for s in made.steps
+        if not over((s.system, s.dataset)) and _untouched(controller, s, records[s.number])
+    }  # fmt: skip
+    if not stays:
+        return made
+    made = replace(made, steps=tuple(s for s in made.steps if s.number not in stays))
+    controller.cases.extend_plan(case, made, (), now, without=stays)
+    return made
+
+
+def _untouched(controller: Controller, step: Step, record: StepRecord) -> bool:
+    """Whether nothing of a step was done. Of what was tried before the rows themselves say it: it
+    may have been done, and only the answer lost.
+    """
+    if not record.attempts:
+        return True
+    if record.state is StepState.DONE or controller.abilities[step.system].word:
+        return False
+    keys = Located((), {step.system: (by_key(step.dataset, step.keys),)})
+    try:
+        there = sum(controller.count(keys).values())
+        return there == step.rows and not (step.assign and controller.written_before(step))
+    except StoreError:
+        return False
 
 
 def _due(

@@ -146,6 +146,8 @@ SAID: Final = {
     # — a choice —
     "Your choice": "Ihre Entscheidung",
     "It is on record since {day} that you take back your consent. We ask this record before we use your data. It stands for:": "Seit {day} ist aufgezeichnet, dass Sie Ihre Einwilligung zurücknehmen. Bevor wir Ihre Daten verwenden, sehen wir dort nach. Das gilt für:",
+    "What you agreed to again": "Wozu Sie wieder eingewilligt haben",
+    "You took back your consent, and have given it again since then, for:": "Sie haben Ihre Einwilligung zurückgenommen und seitdem wieder erteilt, für:",
     "It is on record since {day} that you object. We ask this record before we use your data. It stands for:": "Seit {day} ist aufgezeichnet, dass Sie widersprechen. Bevor wir Ihre Daten verwenden, sehen wir dort nach. Das gilt für:",
     "We weighed your objection, and our reasons weigh more ({law}). It does not stop these uses:": "Wir haben Ihren Widerspruch abgewogen, und unsere Gründe wiegen schwerer ({law}). Er hält diese Verwendungen nicht auf:",
     "Which of these uses go on": "Welche dieser Verwendungen weitergehen",
