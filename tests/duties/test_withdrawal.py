@@ -254,6 +254,20 @@ def test_what_she_agreed_to_since_stays_where_it_was_planned_to_go(
     assert _allowed(controller, MAIL, at=later)
 
 
+@pytest.mark.parametrize("act", [rights.withdraw, rights.preview_withdrawal, rights.object_to])
+def test_where_she_is_is_not_asked_twice(controller: Controller, act: Any) -> None:
+    """Gone on with by its number, a case was judged as of somebody of whom nobody knows where she
+    is: she was told of a consent on which nothing rests there.
+    """
+    right = "objection" if act is rights.object_to else "withdrawal"
+    request = Request(((ANA,),), override="test", region="US-CA")
+    first = rights.preview_objection if right == "objection" else rights.preview_withdrawal
+    shown = first(controller, request, ["marketing.email"], NOW, region="US-CA")
+    again = act(controller, Request((), case=shown.case), ["marketing.email"], NOW)
+    grounds = {t.title: t.ground for t in again.stops}
+    assert grounds["Send news and marketing by e-mail"] == "Legitimate interest"
+
+
 def test_who_was_erased_meanwhile_is_held_to_her_withdrawal(
     controller: Controller, agreed: int, letters: Path
 ) -> None:

@@ -32,6 +32,7 @@ from kept.duties.rights.choice import (
     let,
     matter,
     refuse_ended,
+    region_in,
     told,
     whom,
 )
@@ -64,6 +65,7 @@ def preview_withdrawal(
         controller, "withdrawal", request, now, matter=matter(controller, purposes)
     )
     refuse_ended(case, *_FRESH)
+    region = region_in(controller, case, region)
     her = whom(controller, case, people, now)
     made = _due(controller, case, people, her, _parts(controller, her, purposes, now), region, now)
     return _answer(controller, case, her, purposes, region, carry.shown(made), made, now,
@@ -76,7 +78,8 @@ def withdraw(
 ) -> ChoiceAnswer:  # fmt: skip
     """Record the withdrawal; with `erase`, also erase what is due because of it.
 
-    Given a case that was begun, go on with what is left of it; its purposes are known then.
+    Given a case that was begun, go on with what is left of it; its purposes are known then. Where
+    she is stands in the case, once it was said.
     `complete` False while data is due, or a system could not be asked.
     """
     region = known_region(region)
@@ -86,6 +89,7 @@ def withdraw(
         controller, "withdrawal", request, now, matter=matter(controller, purposes)
     )
     require_known_asker(controller, case, purposes)
+    region = region_in(controller, case, region)
     with (
         way_on(controller, case),
         controller.cases.alone(case) as case,
