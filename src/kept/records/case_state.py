@@ -74,11 +74,19 @@ class StepState(StrEnum):
     BEGUN = "begun"  # from here on the store may have changed, whether or not we heard of it
     DONE = "done"
     FAILED = "failed"
+    LEFT = "left"  # of a withdrawal: she has agreed anew to what her data there serves
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left to do."""
+        return self in (StepState.DONE, StepState.LEFT)
 
 
 @dataclass(frozen=True, slots=True)
 class StepRecord:
-    """What is known of a step. `planned` counts the rows meant, `attempts` its beginnings."""
+    """What is known of a step. `planned` counts the rows meant, `attempts` its beginnings; `at` is
+    since when it stands so, of one that was left since when she has agreed anew.
+    """
 
     number: int
     system: str
@@ -91,6 +99,7 @@ class StepRecord:
     reason: Reason | None
     problem: str | None
     attempts: int
+    at: dt.datetime
 
     def result(self) -> StepResult:
         """The step as a receipt shows it."""

@@ -258,7 +258,8 @@ def shown(
         home=bool(paper.where_to(controller, one)),
         clock=_clock(controller, one, counted, told_her, acknowledged, now),
         looked=looked, at=_moment(looked), sentences=sentences(controller),
-        steps=_summed(steps), read_back=sum(s.verified for s in steps), of=len(steps),
+        steps=_summed(controller, steps), read_back=sum(s.verified for s in steps),
+        of=sum(s.state is not StepState.LEFT for s in steps),
         step_problems=problems([s.result() for s in steps]),
         complaints=controller.complaints.of_case(one.number),
         doubts=undecided(controller, one),
@@ -410,8 +411,10 @@ def _clock(
     }  # fmt: skip
 
 
-def _summed(steps: list[StepRecord]) -> list[tuple[tuple[str, ...], Any]]:
+def _summed(controller: Controller, steps: list[StepRecord]) -> list[tuple[tuple[str, ...], Any]]:
     def state(s: StepRecord) -> str:
+        if s.state is StepState.LEFT:
+            return f"left: she agreed again on {day_words(controller.day(s.at), controller)}"
         return "read back" if s.verified else _STEPS[s.state]
 
     return summed(

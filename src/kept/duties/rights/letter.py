@@ -509,7 +509,10 @@ def _as_one(steps: Sequence[StepRecord]) -> list[StepRecord]:
     """
     found: dict[tuple[object, ...], StepRecord] = {}
     for one in steps:
-        same = (one.system, one.dataset, one.action, one.state, one.verified, one.problem)
+        same = (
+            one.system, one.dataset, one.action, one.state, one.verified, one.problem,
+            one.at if one.state is StepState.LEFT else None,
+        )  # fmt: skip
         if (met := found.get(same)) is not None:
             a, b = met.counts, one.counts
             counts = Counts(
@@ -578,6 +581,9 @@ def _now(
 def _step(controller: Controller, one: StepRecord, record: Receipts) -> str:
     """One step in a sentence or two, from its row alone."""
     where = _dataset(controller, one)
+    if one.state is StepState.LEFT:
+        return say("{where}: {rows} stay, because you agreed again on {day}.", where=where,
+                   rows=records(one.planned), day=spelt(controller, one.at))  # fmt: skip
     if one.state is not StepState.DONE:
         why = " " + say("Why: {why}", why=sentence(told_as(one.problem))) if one.problem else ""
         if one.action is Action.READ:

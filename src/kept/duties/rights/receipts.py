@@ -15,7 +15,7 @@ from kept.controller import Controller
 from kept.errors import UsageError
 from kept.ledger.entry import name
 from kept.model.plan import Action
-from kept.records.case import Case, Event, State, StepRecord, StepState
+from kept.records.case import Case, Event, State, StepRecord
 from kept.records.case_state import FINISHED
 from kept.records.declared import SYSTEM
 from kept.records.part import Part
@@ -70,8 +70,8 @@ class Receipts:
         said = _said(controller, case, _KINDS)
         steps = tuple(controller.cases.steps(case))
         if case.right == "withdrawal" and case.state is State.CLOSED and case.complete:
-            # What she has agreed to since the plan was made stays, and is nothing left to do.
-            steps = tuple(one for one in steps if one.state is StepState.DONE)
+            # Cases of an older Kept do not say of what stays that she has agreed to it anew.
+            steps = tuple(one for one in steps if one.state.over)
         events = tuple(controller.cases.events(case))
         away = _unreached(controller, case, said)
         refused = tuple(controller.parts.of(case))
@@ -90,7 +90,7 @@ class Receipts:
     @property
     def missing(self) -> tuple[str, ...]:
         """Systems in which not all is done: not asked, or with a step that is not settled."""
-        left = {s.system for s in self.steps if s.state is not StepState.DONE}
+        left = {s.system for s in self.steps if not s.state.over}
         return tuple(sorted({*self.unreached, *(left if self.begun else ())}))
 
     @property

@@ -97,6 +97,7 @@ def withdraw(
     ):
         refuse_ended(case, *_FRESH, *_BEGUN)
         her = whom(controller, case, people, now)
+        left: dict[int, dt.datetime] = {}
         if case.state in _BEGUN:
             parts, anew = _recorded(controller, case, her, now)
             purposes = parts
@@ -110,9 +111,8 @@ def withdraw(
             if anew:
                 # What was to go may be hers again: she has agreed to it since the plan was made.
                 over = _over(controller, _facts(controller, her, now), parts, region)
-                gone = {r.number for r in controller.cases.steps(case) if r.state is StepState.DONE}
-                left = (s for s in made.steps if s.number in gone or over((s.system, s.dataset)))
-                made = replace(made, steps=tuple(left))
+                left = _left(controller, case, made, over, anew)
+                made = replace(made, steps=tuple(s for s in made.steps if s.number not in left))
         else:
             purposes = known_purposes(controller.bundle, purposes)
             parts = _parts(controller, her, purposes, now)
@@ -137,6 +137,7 @@ def withdraw(
         had = recipients.given(controller, meant, people=[her.identifiers])
         messages = recipients.messages(had, [her.identifiers]) if complete else {}
         with controller.database.connection() as connection:
+            controller.cases.leave_steps(case, left, now, connection=connection)
             recipients.note(controller, case, Notice.ERASED, messages, now, connection)
             if complete:
                 entry = carry.closed(case, made, carried, now, complete=True)
@@ -221,20 +222,40 @@ def _hold(
 
 def _recorded(
     controller: Controller, case: Case, her: Whom, now: dt.datetime
-) -> tuple[tuple[str, ...], bool]:
+) -> tuple[tuple[str, ...], dict[str, dt.datetime]]:
     """The purposes of a case that was begun, from its entries, without those that she has agreed to
-    since: that stands, whatever is left to do. And whether there are any of these.
+    since: that stands, whatever is left to do. And these, each with when she did.
     """
     entries = [e for _, e in controller.ledger.entries(kind="consent.withdrawn", case=case.id)]
-    since: set[str] = set()
+    since: dict[str, dt.datetime] = {}
     for subject, facts in zip(
         her.subjects, controller.consents.facts_of(her.subjects, now), strict=True
     ):
         yes = {w.fact: w.since for w in controller.consents.words([subject], now) if w.holds}
-        since |= {f for f in facts.held & yes.keys() if yes[f] > entries[0].at}
+        since |= {f: yes[f] for f in facts.held & yes.keys() if yes[f] > entries[0].at}
     found = dict.fromkeys(str(e.body["purpose"]) for e in entries)
-    parts = tuple(p for p in found if f"consent:{p}" not in since)
-    return parts, len(parts) < len(found)
+    anew = {p: since[f"consent:{p}"] for p in found if f"consent:{p}" in since}
+    return tuple(p for p in found if p not in anew), anew
+
+
+def _left(
+    controller: Controller, case: Case, made: Plan, over: Callable[[Place], bool],
+    anew: Mapping[str, dt.datetime],
+) -> dict[int, dt.datetime]:  # fmt: skip
+    """The steps that are left to do no more, each with since when."""
+    gone = {r.number for r in controller.cases.steps(case) if r.state is StepState.DONE}
+    return {
+        s.number: _since(controller, place, anew)
+        for s in made.steps
+        if s.number not in gone and not over(place := (s.system, s.dataset))
+    }
+
+
+def _since(controller: Controller, place: Place, anew: Mapping[str, dt.datetime]) -> dt.datetime:
+    """When she agreed again to what her data there serves."""
+    activities = controller.datamap.dataset(*place).activities
+    served = {controller.bundle.activities[a].purpose for a in activities}
+    return max(at for p, at in anew.items() if p in served or served.isdisjoint(anew))
 
 
 def _due(

@@ -110,6 +110,7 @@ SAID: Final = {
     "Where else we looked": "Wo wir sonst gesucht haben",
     "{where}: NOT all of it could be read.": "{where}: NICHT alles konnte gelesen werden.",
     "{where}: NOT done for {rows}.": "{where}: NICHT erledigt: {rows}.",
+    "{where}: {rows} stay, because you agreed again on {day}.": "{where}: {rows} bleiben, weil Sie am {day} wieder zugestimmt haben.",
     "{where}: {rows} read.": "{where}: {rows} gelesen.",
     "{where}: {rows} read, {kept} of them kept for a reason that is named below.": "{where}: {rows} gelesen; davon bleiben {kept} aus einem Grund, der unten steht.",
     "{where}: {rows} kept; why is named below.": "{where}: {rows} behalten; warum, steht unten.",
