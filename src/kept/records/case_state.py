@@ -27,7 +27,7 @@ class State(StrEnum):
     EXECUTED = "executed"
     CHECKED = "checked"  # read back
     NOTIFIED = "notified"
-    AWAITING = "awaiting"  # all is done; who had the data has still to answer
+    AWAITING = "awaiting"  # all is done; who was told, or is to make something anew, has to answer
     CLOSED = "closed"
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"
@@ -155,7 +155,7 @@ def past(case: Case) -> UsageError:
         return UsageError(
             f"case {case.id} was carried out already; nothing was changed",
             expected="a case of which nothing was carried out yet",
-            met=f"one that was carried out on {case.done_at:%Y-%m-%d} and waits for recipients",
+            met=f"one that was carried out on {case.done_at:%Y-%m-%d} and waits for answers",
             fix=f"see `kept case show {case.id}`; what the person asks for now is a new case",
         )
     if case.closed_at is None:

@@ -17,7 +17,7 @@ import jinja2
 
 from kept.controller import Controller, Located, Place
 from kept.decide import reasons
-from kept.duties.rights import parts
+from kept.duties.rights import derived, parts
 from kept.duties.rights.about import titled
 from kept.duties.rights.afterwards import STAY, Afterwards
 from kept.duties.rights.answer import Search, address, sentences
@@ -211,6 +211,7 @@ def _letter(
         asked(controller, record, named, region),
         *_outcome(controller, record, after, elsewhere=elsewhere),
         *systems,
+        *_anew(controller, record),
         *_stays(controller, record, after, now),
         *_chosen(controller, record, named, region, now),
         *_goes_on(controller, record, named, region, now),
@@ -501,6 +502,15 @@ def _systems(
         )
     if any(named):
         yield from _elsewhere(controller, record, named, set(groups))
+
+
+def _anew(controller: Controller, record: Receipts) -> Iterator[Part]:
+    """What was made of a wrong value, and whether it is made anew."""
+    points = tuple(f"{one.said}." for one in derived.stands(controller, record.case))
+    if points:
+        line = say("What was worked out from a wrong value can be wrong, too. Of each place where"
+                   " we hold such a thing about you:")  # fmt: skip
+        yield Part(say("What was worked out from it"), (line,), points)
 
 
 def _as_one(steps: Sequence[StepRecord]) -> list[StepRecord]:

@@ -137,6 +137,13 @@ SAID: Final = {
     "What others wrote in: {where}": "Was andere geschrieben haben in: {where}",
     "Nobody is looked for there. If you may be named, tell us by whom or when.": "Dort wird nach niemandem gesucht. Falls Sie genannt sein können, sagen Sie uns, von wem oder wann.",
     # — what stays —
+    "What was worked out from it": "Was daraus berechnet wurde",
+    "What was worked out from a wrong value can be wrong, too. Of each place where we hold such a thing about you:": "Was aus einem falschen Wert berechnet wurde, kann auch falsch sein. Zu jeder Stelle, an der wir so etwas über Sie haben:",
+    "whoever serves it was asked on {day} to make it anew, and has not answered yet": "wer dafür zuständig ist, wurde am {day} gebeten, es neu zu machen, und hat noch nicht geantwortet",
+    "it was made anew, by the word of whoever serves it, of {day}": "nach der Auskunft dessen, der dafür zuständig ist, vom {day} ist es neu gemacht",
+    "none of it rests on what was wrong, by the word of whoever serves it, of {day}": "nach der Auskunft dessen, der dafür zuständig ist, vom {day} beruht nichts davon auf dem falschen Wert",
+    "whoever serves it says, on {day}, that it cannot be made anew": "wer dafür zuständig ist, sagt am {day}, dass es nicht neu gemacht werden kann",
+    "whoever serves it was asked on {day} to make it anew and has not answered; whoever answers for your data here goes after it": "wer dafür zuständig ist, wurde am {day} gebeten, es neu zu machen, und hat nicht geantwortet; wer bei uns für Ihre Daten einsteht, geht dem nach",
     "What stays, and why": "Was bleibt, und warum",
     "{where}, since then, on {day}: {did}.": "{where}, seither, am {day}: {did}.",
     "Each part, with its reason and its day, as it was on {day}:": "Jeder Teil, mit seinem Grund und seinem Tag, wie es am {day} war:",
