@@ -588,6 +588,25 @@ def test_a_choice_of_which_a_system_was_not_asked_asks_it_later(
     assert not can_carry_out(desk.controller, desk.controller.cases.get(one), {"given": {}})
 
 
+def test_what_she_agreed_to_again_reads_as_left(desk: Desk) -> None:
+    """It read as a step that somebody has still to do, in a case that is closed."""
+    new = "INSERT INTO note VALUES (60, 'gil@example.org', 'asked', '2024-06-03 00:00:00')"
+    world.sql(desk.directory, new)
+    who = Identifier("email", "gil@example.org")
+    one = case(desk, "withdrawal", (who,), HOW)
+    page = carried(desk, one, purpose="communicate")
+    assert "shop.note What: deleted How it stands: to do" in page
+    (subject,) = desk.controller.subjects.find([who])
+    desk.later(days=1)
+    desk.controller.consents.grant(subject, "communicate", desk.now, source="form")
+    at(desk, "olga").post(f"/desk/cases/{one}/carry-out")
+    working.finish()
+    page = words(at(desk, "olga").get(f"/desk/cases/{one}").text)
+    assert desk.controller.cases.get(one).complete
+    assert "left: she agreed again on 24 November 2026" in page
+    assert "How it stands: to do" not in page
+
+
 def test_a_value_is_put_right(desk: Desk) -> None:
     new = "INSERT INTO customer VALUES (44, 'dan@example.org', 'Dan', NULL, '2024-03-01 00:00:00')"
     world.sql(desk.directory, new)

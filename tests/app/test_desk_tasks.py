@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from kept.duties import rights
 from kept.duties.rights import Request
 from kept.errors import Denied
 from kept.model.plan import Action
-from kept.stores.tasks import Answered, Outcome
+from kept.records.case import State
+from kept.stores.tasks import Answered, Derived, Outcome
 from kept.terms.identifiers import Identifier
 
 ANA = Identifier("email", "ana@example.org")
@@ -169,3 +171,77 @@ def test_the_latest_come_first(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> N
     assert f'value="{first.id}"' in page
     assert page.count('action="/desk/tasks/show"') == 1
     assert f"And {len(waits) - 1} more" in words(page)
+
+
+STATS = """
+system: stats
+title: Statistics
+country: US
+datasets:
+  score:
+    title: Scores
+    key: [id]
+    retention: messages
+    activities: [communicate]
+    fields:
+      id: {type: integer, nullable: false}
+      mail: {category: contact.email, identifies: email, nullable: false}
+      worth: {category: statistics}
+"""
+
+
+@pytest.fixture
+def scored(tmp_path: Path, kept_url: str) -> Iterator[Desk]:
+    """Beside the shop: scores of our own, and an agency that works something out."""
+    directory = tmp_path / "world"
+    directory.mkdir()
+    made_of = AGENCY.replace(
+        "list: {category: contact}", "list: {category: contact, origin: derived}"
+    )
+    (directory / "agency.yml").write_text(made_of, "utf-8")
+    (directory / "stats.yml").write_text(STATS, "utf-8")
+    with sqlite3.connect(directory / "stats.sqlite") as own:
+        own.execute("CREATE TABLE score (id INTEGER PRIMARY KEY, mail TEXT, worth TEXT)")
+        own.execute("INSERT INTO score VALUES (1, 'ana@example.org', 'high')")
+    more = f'[systems.stats]\nstore = "sqlite"\nurl = "sqlite:///{directory / "stats.sqlite"}"\n'
+    more += 'mode = "act"\nmap = "stats.yml"\n'
+    with opened(directory, kept_url, extra=EXTRA + more) as made:
+        made.account("olga", "privacy-officer")
+        made.account("sam", "system-owner")
+        yield made
+
+
+def test_what_was_made_of_a_wrong_value_is_asked_of_whoever_serves_it(scored: Desk) -> None:
+    desk, controller = scored, scored.controller
+    answer = rights.rectify(controller, ASKED, "shop.customer.name", "Ana Neill", desk.now)
+    assert answer.complete
+    controller.deliver(desk.now)
+    # By mail where that is how people are asked, and at the desk where nobody else is asked.
+    (mailed,) = (desk.directory / "letters").glob("*make-anew*.txt")
+    assert "list" in mailed.read_text("utf-8")
+    sam, olga = (desk.browser(desk.session(desk.account(name))) for name in ("sam", "olga"))
+    page = words(sam.get("/desk/tasks").text)
+    assert "Statistics · Scores To do: make anew what was made of corrected data" in page
+    assert "Newsletter agency" in page
+    path = f"/desk/cases/{answer.case}"
+    case = words(olga.get(path).text)
+    for said in ("What was made of it", "Scores (Statistics): whoever serves it was asked on",
+                 "In 2 places something is still to be made anew"):  # fmt: skip
+        assert said in case
+    assert "2 places to make anew" in words(olga.get("/desk").text)
+    for task in [t for t in controller.tasks() if t.action is Derived.ANEW]:
+        shown = sam.post("/desk/tasks/show", task=task.id)
+        assert "none of it rests on what was wrong" in shown.text
+        told = {"task": task.id, "outcome": "done", "words": "I ran it anew today"}
+        assert sam.post("/desk/tasks/done", **told).status_code == 303
+    for task in [t for t in controller.tasks() if t.open]:
+        said = {"task": task.id, "outcome": "done", "words": "by phone"}
+        assert olga.post("/desk/tasks/done", **said).status_code == 303
+    assert controller.cases.get(answer.case).state is State.CLOSED
+    case = words(olga.get(path).text)
+    assert "Scores (Statistics): it was made anew, by the word of whoever serves it, of" in case
+    assert "still to be made anew" not in case
+    assert not list((desk.directory / "letters").glob("*make-anew*.txt"))
+    assert "ana@" not in "".join(
+        p.read_text("utf-8") for p in (desk.directory / "state").rglob("*make-anew*.json")
+    )

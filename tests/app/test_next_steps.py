@@ -93,7 +93,7 @@ def test_an_ended_case_is_named_with_its_day_and_outcome(
     late = kept("case", verb, case, *said, "--dir", place)
     assert late.status == 2
     assert "was carried out already; nothing was changed" in late.err
-    assert "carried out on 2026-12-01 and waits for recipients" in late.err
+    assert "carried out on 2026-12-01 and waits for answers" in late.err
     assert f"kept case show {case}" in late.err
     other = case_of(kept("rights", "erase", *ANA, "--dir", place))
     day = ("--now", "2026-12-02", "--dir", place)

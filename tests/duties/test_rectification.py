@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +17,13 @@ from kept.controls.evidence import Outcome
 from kept.controls.registry import registered
 from kept.controls.runner import report, run
 from kept.duties import rights
-from kept.duties.rights import RectifyAnswer, Request
+from kept.duties.rights import RectifyAnswer, Request, casework, recipients, reminding
+from kept.duties.rights.letter import letter
 from kept.errors import Denied, Obstructed, UsageError
+from kept.records.case import State
+from kept.stores import letters
+from kept.stores.tasks import Answered, Derived, Task
+from kept.stores.tasks import Outcome as Said
 from kept.terms.identifiers import parse
 from tests.world import NOW, edit, sql
 
@@ -36,6 +42,7 @@ COPY = """
       greeting: {category: contact.name, origin: derived}
 """
 NAME = "shop.customer.name"
+LATER = NOW + dt.timedelta(days=1)
 
 
 @pytest.fixture
@@ -67,6 +74,13 @@ def _rectify(controller: Controller, at: str, value: str, **more: Any) -> Rectif
     return rights.rectify(controller, request, at, value, NOW, **more)
 
 
+def _answer(
+    controller: Controller, task: Task, outcome: Said, role: str, at: dt.datetime = NOW
+) -> None:
+    said = Answered(outcome, "Olaf", at, "He said so by telephone")
+    recipients.record(controller, task.id, said, role)
+
+
 def _names(world: Path) -> list[object]:
     return [r[0] for r in sql(world, "SELECT name FROM customer ORDER BY id")]
 
@@ -75,8 +89,8 @@ def _leads(world: Path) -> list[object]:
     return [r[0] for r in sql(world, "SELECT who FROM lead ORDER BY id")]
 
 
-def _outcome(controller: Controller) -> Outcome:
-    return run(controller, registered(), NOW, names=["rights.corrections-hold"])[0].outcome
+def _outcome(controller: Controller, at: dt.datetime = NOW) -> Outcome:
+    return run(controller, registered(), at, names=["rights.corrections-hold"])[0].outcome
 
 
 def test_it_is_put_right_at_the_source_and_in_copies_and_nowhere_else(
@@ -106,6 +120,127 @@ def test_it_is_put_right_at_the_source_and_in_copies_and_nowhere_else(
     again = _rectify(controller, "shop.lead.who", "Ana Neill", was="A. Neil")
     assert again.complete
     assert _leads(leads) == ["Ana Neill", "Ana Neill", "Ana O'Neill"]
+
+
+SCORES = """
+  score:
+    title: Scores
+    key: [id]
+    origin: derived
+    retention: messages
+    activities: [communicate]
+    fields:
+      id: {type: integer, nullable: false}
+      customer: {type: integer, category: identifier.account, nullable: false}
+      worth: {category: statistics}
+      class: {category: statistics}
+    links:
+      - {fields: [customer], to: customer, on: [id], kind: owned-by}
+"""
+
+
+@pytest.fixture
+def scores(leads: Path) -> Path:
+    """A third table, of what was worked out: Ana has a worth and no class."""
+    sql(leads, "CREATE TABLE score (id INTEGER PRIMARY KEY, customer INTEGER, worth TEXT,"
+        " class TEXT)")  # fmt: skip
+    for row in ((1, 1, "high", None), (2, 2, "low", "B")):
+        sql(leads, "INSERT INTO score VALUES (?, ?, ?, ?)", *row)
+    edit(leads / "shop.yml", "datasets:\n", f"datasets:{SCORES}")
+    return leads
+
+
+def test_what_was_made_of_it_is_asked_to_be_made_anew_wherever_it_lies(scores: Path) -> None:
+    """It was named in a note to whoever typed the command, and nobody had to do anything."""
+    tell = ("provider", "partner", "co-marketing")
+    with Controller.open(deployment.read(scores)) as controller:
+        shown = rights.preview_rectification(
+            controller, Request(((ANA,),)), NAME, "Ana Neill", NOW
+        )  # fmt: skip
+        assert {w for w in shown.warnings if "made of other data" in w} == {
+            f"`{f}` of `{p}` is made of other data; whoever serves it is asked to make it anew"
+            for f, p in (("greeting", "shop.lead"), ("worth", "shop.score"))
+        }
+        assert shown.anew == ()
+        answer = _rectify(controller, NAME, "Ana Neill")
+        assert {(a.dataset, a.state) for a in answer.anew} == {
+            ("lead", "asked"), ("score", "asked")
+        }  # fmt: skip
+        tasks = {t.dataset: t for t in controller.tasks() if t.action is Derived.ANEW}
+        assert {d: t.fields for d, t in tasks.items()} == {
+            "lead": ("greeting",), "score": ("worth",)
+        }  # fmt: skip
+        # Who serves the system sees it, whom it is about, and until when; no value of hers.
+        mine = casework.serves(controller, {"system-owner"})
+        assert {(t.dataset, t.asked, t.due) for t in mine} == {
+            (d, NOW, NOW + dt.timedelta(days=14)) for d in ("lead", "score")
+        }
+        told = "\n".join(letters.letter(tasks["score"], None))
+        assert "ana@example.org" in told
+        assert "worth" in told
+        assert not any(wrong in told for wrong in ("O'Neill", "Neill", "high", "ben@"))
+        # Her answer says how it stands, whoever else had to be told has answered, and it is open.
+        said = " ".join(letter(controller, answer.case, NOW).text().split())
+        assert "Scores (Shop): whoever serves it was asked on 23 November 2026 to make it" in said
+        for task in controller.tasks():
+            if task.dataset in tell:
+                _answer(controller, task, Said.DONE, "privacy-officer")
+        assert controller.cases.get(answer.case).state is State.AWAITING
+        _answer(controller, tasks["score"], Said.DONE, "system-owner", LATER)
+        assert controller.cases.get(answer.case).state is State.AWAITING
+        _answer(controller, tasks["lead"], Said.NOTHING, "system-owner", LATER)
+        assert controller.cases.get(answer.case).state is State.CLOSED
+        said = " ".join(letter(controller, answer.case, LATER).text().split())
+        made = "Scores (Shop): it was made anew, by the word of whoever serves it, of 24 November"
+        assert made in said
+        assert "none of it rests on what was wrong" in said
+        assert _outcome(controller, LATER) is Outcome.PASS
+
+
+def test_what_is_not_made_anew_is_brought_before_the_officers(scores: Path) -> None:
+    file = scores / "kept.toml"
+    file.write_text(file.read_text() + '\n[mail]\nurl = "out"\nfrom = "desk@kept.test"\n')
+    with Controller.open(deployment.read(scores)) as controller:
+        answer = _rectify(controller, NAME, "Ana Neill")
+        late = NOW + dt.timedelta(days=22)
+        told = [c for c in reminding.calls(controller, late) if c.silent]
+        assert {c.silent for c in told} >= {(answer.case, f"shop.{d}") for d in ("lead", "score")}
+        assert all(c.officers for c in told)
+        fresh = [c for c in reminding.calls(controller, NOW) if c.serves]
+        assert {(c.about, c.path) for c in fresh} == {(answer.case, "/desk/tasks")}
+        for task in controller.tasks():
+            if task.action is not Derived.ANEW:
+                _answer(controller, task, Said.DONE, "privacy-officer")
+        assert reminding.remind(controller, NOW + dt.timedelta(days=20))
+        assert controller.cases.get(answer.case).state is State.AWAITING
+        assert reminding.remind(controller, late)
+        assert controller.cases.get(answer.case).state is State.CLOSED
+        assert _outcome(controller, late) is Outcome.FAIL
+        # What comes later is recorded, and nothing of it stays open.
+        for task in casework.serves(controller, {"system-owner"}):
+            _answer(controller, task, Said.DONE, "system-owner", late)
+        assert _outcome(controller, late) is Outcome.PASS
+
+
+def test_what_a_law_keeps_or_an_engine_makes_is_asked_of_nobody(leads: Path) -> None:
+    sql(leads, "CREATE TABLE score (id INTEGER PRIMARY KEY, customer INTEGER, worth TEXT,"
+        " class TEXT GENERATED ALWAYS AS (worth || '!') STORED)")  # fmt: skip
+    sql(leads, "INSERT INTO score (id, customer, worth) VALUES (1, 1, 'high')")
+    kept = SCORES.replace("retention: messages", "retention: transactions-paid\n    clock: at")
+    kept = kept.replace("worth: {", "at: {type: datetime, category: transaction.paid}\n"
+                        "      worth: {")  # fmt: skip
+    sql(leads, "ALTER TABLE score ADD COLUMN at TEXT")
+    sql(leads, "UPDATE score SET at = '2026-05-01 00:00:00'")
+    edit(leads / "shop.yml", "datasets:\n", f"datasets:{kept}")
+    edit(leads / "shop.yml", "greeting: {category: contact.name, origin: derived}",
+         "greeting: {category: contact.name}")  # fmt: skip
+    with Controller.open(deployment.read(leads)) as controller:
+        assert _rectify(controller, NAME, "Ana Neill").anew == ()
+    sql(leads, "UPDATE score SET at = '2001-05-01 00:00:00'")
+    with Controller.open(deployment.read(leads)) as controller:
+        (one,) = _rectify(controller, NAME, "Ana Nova").anew
+        (task,) = casework.serves(controller, {"system-owner"})
+    assert (one.dataset, task.fields) == ("score", ("worth",))
 
 
 def test_who_handled_it_and_is_called_as_she_is_keeps_the_name(leads: Path) -> None:

@@ -11,14 +11,16 @@ import pytest
 
 from kept import deployment
 from kept.controller import Controller
-from kept.controls.registry import Finding
+from kept.controls.evidence import Outcome
+from kept.controls.registry import registered
+from kept.controls.runner import run
 from kept.duties import holds, rights
 from kept.duties.rights import ChoiceAnswer, Request
-from kept.duties.rights.answer_checks import answers_claim_what_was_done
 from kept.duties.rights.letter import answer_case, letter
 from kept.duties.rights.receipts import Receipts
 from kept.errors import Denied, UsageError
 from kept.model.decision import Ask
+from kept.records.case import StepState
 from kept.terms.identifiers import parse
 from tests.world import NOW, edit, sql
 
@@ -258,10 +260,45 @@ def test_what_she_agreed_to_since_stays_where_it_was_planned_to_go(
     assert (done.complete, done.due) == (True, ())
     assert _ids(letters) == [1, 2, 3, 4]
     assert _allowed(controller, MAIL, at=later)
-    answer_case(controller, answer.case, later, role="operator")
-    assert [
-        f for f in answers_claim_what_was_done(controller, later) if isinstance(f, Finding)
-    ] == []
+    # It reads as what it is: nothing that somebody still has to do.
+    (step,) = controller.cases.steps(controller.cases.get(answer.case))
+    assert (step.state, step.at) == (StepState.LEFT, LATER)
+    said = answer_case(controller, answer.case, later, role="privacy-officer").text()
+    assert "2 records stay, because you agreed again on 24 November 2026." in " ".join(said.split())
+    name = "rights.answers-claim-what-was-done"
+    assert run(controller, registered(), later, names=[name])[0].outcome is Outcome.PASS
+
+
+def test_what_stays_for_a_new_yes_goes_when_she_takes_that_back(
+    controller: Controller, agreed: int, letters: Path
+) -> None:
+    answer = _withdraw(controller, ANA, "marketing.email")
+    case = controller.cases.get(answer.case)
+    controller.consents.grant(agreed, "marketing.email", LATER, source="form")
+    (letters / "shop.sqlite").rename(letters / "away.sqlite")
+    later = LATER + dt.timedelta(days=1)
+    assert not rights.withdraw(controller, Request((), case=case.id), (), later).complete
+    assert [s.state for s in controller.cases.steps(case)] == [StepState.LEFT]
+    (letters / "away.sqlite").rename(letters / "shop.sqlite")
+    controller.consents.withdraw(agreed, "marketing.email", later, source="form")
+    done = rights.withdraw(controller, Request((), case=case.id), (), later, erase=True)
+    assert done.complete
+    assert [s.state for s in controller.cases.steps(case)] == [StepState.DONE]
+    assert _ids(letters) == [2, 3]
+
+
+@pytest.mark.parametrize("act", [rights.withdraw, rights.preview_withdrawal, rights.object_to])
+def test_where_she_is_is_not_asked_twice(controller: Controller, act: Any) -> None:
+    """Gone on with by its number, a case was judged as of somebody of whom nobody knows where she
+    is: she was told of a consent on which nothing rests there.
+    """
+    right = "objection" if act is rights.object_to else "withdrawal"
+    request = Request(((ANA,),), override="test", region="US-CA")
+    first = rights.preview_objection if right == "objection" else rights.preview_withdrawal
+    shown = first(controller, request, ["marketing.email"], NOW, region="US-CA")
+    again = act(controller, Request((), case=shown.case), ["marketing.email"], NOW)
+    grounds = {t.title: t.ground for t in again.stops}
+    assert grounds["Send news and marketing by e-mail"] == "Legitimate interest"
 
 
 @pytest.mark.parametrize("landed", [True, False])

@@ -104,7 +104,7 @@ from kept.records.part import Parts
 from kept.records.passed import PassedOn
 from kept.records.preference import PreferenceMail
 from kept.records.quarantine import Quarantine
-from kept.records.recipient import Recipients
+from kept.records.recipient import Recipients, noted_as
 from kept.records.redaction import Redactions
 from kept.records.release import Member, Members
 from kept.records.reminder import Reminders
@@ -124,7 +124,7 @@ from kept.stores.own import OwnStore
 from kept.stores.post import Folder, Post
 from kept.stores.provider import Provider
 from kept.stores.recipients import Reach
-from kept.stores.tasks import Answered, Notice, Outcome, Task
+from kept.stores.tasks import Answered, Outcome, Task
 from kept.terms import separation
 from kept.terms.identifiers import Identifier
 from kept.terms.workdays import Workdays
@@ -891,20 +891,22 @@ class Controller:
 
     def _entered(self, task: Task, answer: Answered, role: str) -> None:
         with self.database.connection() as connection:
-            if isinstance(task.action, Notice):
+            noted = noted_as(task)
+            if noted is not None:
                 self.recipients.answered(
-                    task.case, task.dataset, answer.outcome.value, answer.at, connection=connection
+                    task.case, noted, answer.outcome.value, answer.at, connection=connection
                 )
             self.ledger.append_in(connection, [serving.entry(task, answer, role)])
-            if isinstance(task.action, Notice):
+            if noted is not None:
                 actor = self.actors.of(answer.by, role, answer.at, connection=connection)
                 self.recipients_settled(task.case, actor, answer.at, connection)
 
     def recipients_settled(
         self, case: str, actor: Actor, now: dt.datetime, connection: Connection
     ) -> bool:
-        """Close a case that waited for recipients, where each has answered or was brought before
-        the officers, with how that came out; whether it is closed by this.
+        """Close a case that waited for recipients, or for what is made anew, where each has
+        answered or was brought before the officers, with how that came out; whether it is closed
+        by this.
         """
         found = self.recipients.outcomes(case, connection=connection)
         if found is None:
@@ -924,7 +926,7 @@ class Controller:
 
     def _catch_up(self) -> None:
         """Do what a machine that stopped left undone between a record and its file."""
-        serving.write_down(self.recipients, self.reach)
+        serving.write_down(self.recipients, self.reach, self._stores)
         self.enter_answers()
 
     def forget_tasks(self, mark: str) -> None:

@@ -6,15 +6,19 @@ import datetime as dt
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 from kept.errors import StoreError, UsageError
 from kept.ledger.entry import Entry, encode, name
 from kept.ledger.log import Ledger
-from kept.records.recipient import Recipients
+from kept.records.recipient import Message, Noted, Recipients
 from kept.stores import answering
 from kept.stores.base import Store
 from kept.stores.recipients import NAME, Reach
-from kept.stores.tasks import Answered, Notice, Served, Task, task_id
+from kept.stores.tasks import Answered, Derived, Notice, Served, Task, TaskFolder, task_id
+
+#: For an answer of whoever is asked at the desk.
+_TIME: Final = dt.timedelta(days=14)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +52,37 @@ def deliver(all_: Iterable[Served], now: dt.datetime) -> Delivery:
     return Delivery(tuple(sent), tuple(problems))
 
 
-def write_down(recipients: Recipients, reach: Reach) -> None:
-    """Make a task of each notice that is recorded and has none."""
+def write_down(recipients: Recipients, reach: Reach, stores: Mapping[str, Store]) -> None:
+    """Make a task of each notice, and of what is to be made anew, that is recorded and has none."""
     for noted, message in recipients.unwritten():
-        mailbox, notice = reach.mailbox(noted.recipient), Notice(noted.notice)
-        if mailbox.folder.of(noted.case, noted.recipient, notice) is None:
-            id_ = task_id(noted.case, noted.recipient, notice)
-            mailbox.folder.put(
-                Task(id_, noted.case, NAME, noted.recipient, notice, message.people,
-                     message.given_for)
-            )  # fmt: skip
+        folder, task = _asked(noted, message, reach, stores)
+        if folder.of(task.case, task.dataset, task.action) is None:
+            folder.put(task)
         recipients.written(noted)
+
+
+def _asked(
+    noted: Noted, message: Message, reach: Reach, stores: Mapping[str, Store]
+) -> tuple[TaskFolder, Task]:
+    """The task of what is recorded, and where it lies."""
+    if noted.place is None:
+        system, dataset = NAME, noted.recipient
+        action: Notice | Derived = Notice(noted.notice)
+        folder, at = reach.mailbox(noted.recipient).folder, None
+    else:
+        (system, dataset), action = noted.place, Derived(noted.notice)
+        store = stores.get(system)
+        # Who serves it by mail is asked by mail; others see it at the desk as soon as it is there.
+        folder, at = (
+            (store.folder, None)
+            if isinstance(store, Served)
+            else (reach.owner(system).folder, noted.noted_at)
+        )
+    id_ = task_id(noted.case, dataset, action)
+    return folder, Task(
+        id_, noted.case, system, dataset, action, message.people, message.given_for,
+        at, at and at + _TIME,
+    )  # fmt: skip
 
 
 def answer(

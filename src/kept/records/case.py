@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, Final, Literal, LiteralString
@@ -637,19 +637,12 @@ class Cases(Proofs):
         added: Sequence[Step],
         now: dt.datetime,
         *,
-        without: Collection[int] = (),
         connection: Connection | None = None,
     ) -> None:
-        """Seal a begun plan again, with steps for systems that could not be asked before, and
-        `without` those of which nothing was done and nothing is to be done any more.
-        """
+        """Seal a begun plan again, with steps for systems that could not be asked before."""
         packed = encode_plan(plan)
         with self._database.within(connection) as c:
             self._seal(c, case, {"plan": packed})
-            c.execute(
-                "DELETE FROM case_step WHERE number = %s AND step = ANY(%s)",
-                (case.number, list(without)),
-            )
             add_steps(c, case, added, now)
             c.execute(
                 "UPDATE rights_case SET plan_sha256 = %s WHERE number = %s",

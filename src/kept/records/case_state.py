@@ -27,7 +27,7 @@ class State(StrEnum):
     EXECUTED = "executed"
     CHECKED = "checked"  # read back
     NOTIFIED = "notified"
-    AWAITING = "awaiting"  # all is done; who had the data has still to answer
+    AWAITING = "awaiting"  # all is done; who was told, or is to make something anew, has to answer
     CLOSED = "closed"
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"
@@ -74,11 +74,19 @@ class StepState(StrEnum):
     BEGUN = "begun"  # from here on the store may have changed, whether or not we heard of it
     DONE = "done"
     FAILED = "failed"
+    LEFT = "left"  # of a withdrawal: she has agreed anew to what her data there serves
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left to do."""
+        return self in (StepState.DONE, StepState.LEFT)
 
 
 @dataclass(frozen=True, slots=True)
 class StepRecord:
-    """What is known of a step. `planned` counts the rows meant, `attempts` its beginnings."""
+    """What is known of a step. `planned` counts the rows meant, `attempts` its beginnings; `at` is
+    since when it stands so, of one that was left since when she has agreed anew.
+    """
 
     number: int
     system: str
@@ -91,6 +99,7 @@ class StepRecord:
     reason: Reason | None
     problem: str | None
     attempts: int
+    at: dt.datetime
 
     def result(self) -> StepResult:
         """The step as a receipt shows it."""
@@ -146,7 +155,7 @@ def past(case: Case) -> UsageError:
         return UsageError(
             f"case {case.id} was carried out already; nothing was changed",
             expected="a case of which nothing was carried out yet",
-            met=f"one that was carried out on {case.done_at:%Y-%m-%d} and waits for recipients",
+            met=f"one that was carried out on {case.done_at:%Y-%m-%d} and waits for answers",
             fix=f"see `kept case show {case.id}`; what the person asks for now is a new case",
         )
     if case.closed_at is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from kept.database import Connection, Database
 from kept.errors import Denied
@@ -25,7 +25,7 @@ class Steps:
             rows = c.execute(
                 "SELECT step, s.system, s.dataset, action, planned, state, found, changed,"
                 " retained, isolated, verified, words, s.law, s.until, s.clause, hold, problem,"
-                " attempts, h.number, h.ground"
+                " attempts, h.number, h.ground, s.at"
                 " FROM case_step s LEFT JOIN hold h ON h.id = s.hold"
                 " WHERE s.number = %s ORDER BY step",
                 (case.number,),
@@ -39,7 +39,7 @@ class Steps:
             StepRecord(
                 r[0], r[1], r[2], Action(r[3]), r[4], StepState(r[5]), Counts(*r[6:10]), r[10],
                 Reason(said.get(r[18], r[11] or ""), *r[12:16]) if r[14] is not None else None,
-                r[16], r[17],
+                r[16], r[17], r[20],
             )
             for r in rows
         ]  # fmt: skip
@@ -99,6 +99,25 @@ class Steps:
                     *_reason_columns(result.reason), result.problem, now, case.number, number,
                 ),
             )  # fmt: skip
+
+    def leave_steps(
+        self, case: Case, since: Mapping[int, dt.datetime], now: dt.datetime,
+        *, connection: Connection,
+    ) -> None:  # fmt: skip
+        """Record which steps are left, and since when, because she has agreed anew to what her data
+        there serves; one that was left before and is not among them is to be done again.
+        """
+        connection.execute(
+            "UPDATE case_step SET state = %s, at = %s WHERE number = %s AND state = %s"
+            " AND step <> ALL(%s)",
+            (StepState.PLANNED, now, case.number, StepState.LEFT, list(since)),
+        )
+        connection.execute(
+            "UPDATE case_step s SET state = %s, problem = NULL, at = n.at"
+            " FROM unnest(%s::integer[], %s::timestamptz[]) AS n (step, at)"
+            " WHERE s.number = %s AND s.step = n.step",
+            (StepState.LEFT, list(since), list(since.values()), case.number),
+        )
 
     def record_reads(
         self, case: Case, results: Sequence[StepResult], now: dt.datetime,

@@ -1,5 +1,7 @@
 """Recipients: who had data of the people of a case, and whether they were told what became of it.
 
+Beside them stands, under its place, what is to be made anew because it was made of wrong data.
+
 Recorded with the end of the case, so that nobody is forgotten when a machine stops; what is told
 is sealed under the key of the case and given up as soon as it stands in a task (`stores.tasks`).
 """
@@ -16,6 +18,7 @@ from kept.database import Connection, Database
 from kept.datamap.map import Dataset, Field, Link, OnErase
 from kept.keys import Vault
 from kept.records.case_state import Case
+from kept.stores.tasks import Derived, Notice, Task
 
 _CLASS: Final = "case"
 
@@ -36,7 +39,7 @@ DATASETS: Final = (
         links=(Link(("number",), "rights_case", ("number",)),),
         retention="case",
         on_erase=OnErase.NEVER,
-        title="Who was told what became of your data",
+        title="Who was told what became of your data, and what was to be made anew",
     ),
 )
 
@@ -66,6 +69,21 @@ class Noted:
     noted_at: dt.datetime
     answered_at: dt.datetime | None
     escalated_at: dt.datetime | None = None
+
+    @property
+    def place(self) -> tuple[str, str] | None:
+        """The system and the dataset of what is to be made anew; None of a recipient."""
+        if self.notice != Derived.ANEW:
+            return None
+        system, _, dataset = self.recipient.partition(".")
+        return system, dataset
+
+
+def noted_as(task: Task) -> str | None:
+    """Under which name it is recorded how a task stands; None where its step says that."""
+    if isinstance(task.action, Derived):
+        return f"{task.system}.{task.dataset}"
+    return task.dataset if isinstance(task.action, Notice) else None
 
 
 class Recipients:
@@ -101,18 +119,20 @@ class Recipients:
         """Those of whom nothing was recorded yet."""
         return self._noted("c.outcome IS NULL", ())
 
-    def open_loops(self) -> list[tuple[str, str, int, dt.datetime]]:
-        """(case, right, how many have not answered, since when) of cases in which all is done
-        and of which somebody was told, the longest waited for first.
+    def open_loops(self) -> list[tuple[str, str, int, int, dt.datetime]]:
+        """(case, right, how many have not answered, of how many datasets something is still to be
+        made anew, since when) of cases in which all is done, the longest waited for first.
         """
         with self._database.by_statement() as c:
             rows = c.execute(
-                'SELECT r.id, r."right", count(*), min(n.noted_at) FROM case_recipient n'
+                'SELECT r.id, r."right", count(*) FILTER (WHERE n.notice <> %s),'
+                " count(*) FILTER (WHERE n.notice = %s), min(n.noted_at) FROM case_recipient n"
                 " JOIN rights_case r USING (number) WHERE r.done_at IS NOT NULL"
                 " AND (n.outcome IS NULL OR n.outcome = 'cannot')"
-                ' GROUP BY r.id, r."right" ORDER BY 4, 1'
+                ' GROUP BY r.id, r."right" ORDER BY 5, 1',
+                (Derived.ANEW, Derived.ANEW),
             ).fetchall()
-        return [(row[0], row[1], int(row[2]), row[3]) for row in rows]
+        return [(row[0], row[1], int(row[2]), int(row[3]), row[4]) for row in rows]
 
     def waiting(self, case: Case, *, connection: Connection) -> bool:
         """Whether somebody of the case has not answered, or could not do it."""

@@ -12,9 +12,19 @@ from typing import Any, Final
 from kept.errors import ConfigError
 from kept.model.plan import Action
 from kept.stores.post import Post, Written, address
-from kept.stores.tasks import Answered, Notice, Served, Task, TaskFolder, refused, spoken
+from kept.stores.tasks import (
+    Answered,
+    Asks,
+    Derived,
+    Notice,
+    Served,
+    Task,
+    TaskFolder,
+    refused,
+    spoken,
+)
 
-_ASKS: Final[Mapping[Action | Notice, tuple[str, str]]] = {
+_ASKS: Final[Mapping[Asks, tuple[str, str]]] = {
     Action.READ: (
         "Access",
         "Please send us a copy of everything that you hold about the following in",
@@ -26,6 +36,12 @@ _ASKS: Final[Mapping[Action | Notice, tuple[str, str]]] = {
     Action.OVERWRITE: (
         "Erasure",
         "Please empty every field that tells who is meant, and leave the rest, in",
+    ),
+    Derived.ANEW: (
+        "Correction",
+        "We have corrected data of the following. What was made of it may be wrong as well, in"
+        " every row of theirs, and in every copy. Please make it anew from the corrected data;"
+        " where none of it rests on what was wrong, say that nothing was found. It lies in",
     ),
     Notice.ERASED: (
         "Erasure",
@@ -146,7 +162,7 @@ def letter(task: Task, now: dt.datetime | None) -> list[str]:
     for number, person in enumerate(task.people, 1):
         lines.append(f"  Person {number}")
         lines += [f"    {spoken(field)}: {spoken(value)}" for field, value in person]
-    if task.action is Action.OVERWRITE and task.fields:
+    if task.action in (Action.OVERWRITE, Derived.ANEW) and task.fields:
         lines += ["", f"The fields are: {', '.join(task.fields)}."]
     if task.action is Action.READ:
         fields = ", ".join(task.fields)

@@ -1,4 +1,7 @@
-"""How recipients are reached: a mailbox each, also for those to whom no way is known yet."""
+"""How recipients are reached: a mailbox each, also for those to whom no way is known yet.
+
+What owners of systems are asked lies beside it: they are asked at the desk.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ from kept.stores.letters import Mailbox
 
 #: The folder of their tasks beside kept.toml, and how tasks name it in the place of a system.
 NAME: Final = "recipients"
+#: The folder of what owners of systems are asked.
+OWNERS: Final = "derived"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,9 @@ class Way:
 
 
 class Reach:
-    """The mailboxes of all recipients. Their tasks lie in `directory`/state/recipients/NAME."""
+    """The mailboxes of all recipients. Their tasks lie in `directory`/state/recipients/NAME, those
+    of owners of systems in `directory`/state/derived/NAME.
+    """
 
     def __init__(self, directory: Path, ways: Mapping[str, Way]) -> None:
         self.ways = ways
@@ -47,11 +54,20 @@ class Reach:
         """The mailbox of a recipient; where no way is known, its letters wait."""
         return self._known.get(name) or self._open(name, None)
 
+    def owner(self, system: str) -> Mailbox:
+        """What the owner of a system is asked; no letter of it goes anywhere."""
+        tasks = self.directory / "state" / OWNERS / system
+        return Mailbox(system, f"systems.{system}", "", {"directory": self.directory}, tasks)
+
     def all(self) -> list[Mailbox]:
         """Every mailbox that is set up or has tasks."""
-        there = self.directory / "state" / NAME
-        met = {path.name for path in there.iterdir()} if there.is_dir() else set()
-        return [self.mailbox(name) for name in sorted(met | self._known.keys())]
+        met = self._met(NAME)
+        told = [self.mailbox(name) for name in sorted(met | self._known.keys())]
+        return [*told, *(self.owner(name) for name in sorted(self._met(OWNERS)))]
+
+    def _met(self, folder: str) -> set[str]:
+        there = self.directory / "state" / folder
+        return {path.name for path in there.iterdir()} if there.is_dir() else set()
 
     def _open(self, name: str, way: Way | None) -> Mailbox:
         tasks = self.directory / "state" / NAME / name

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from kept.errors import StoreError, UsageError
 from kept.model.plan import Action
@@ -51,6 +51,16 @@ class Notice(StrEnum):
     OBJECTED = "tell-objection"
 
 
+class Derived(StrEnum):
+    """What is asked of whoever serves a system for values that were made of other data."""
+
+    ANEW = "make-anew"
+
+
+#: What a task asks for.
+Asks: TypeAlias = Action | Notice | Derived
+
+
 @dataclass(frozen=True, slots=True)
 class Answered:
     """An answer: who recorded it, when, on what evidence (or: because of what they cannot).
@@ -73,14 +83,14 @@ class Task:
 
     `people` are those it is about, each as (field, value) pairs; empty once it is answered.
     `found` counts the rows that were handed in. A notice has the recipient as its `dataset`,
-    and in `fields` what the data was given for.
+    and in `fields` what the data was given for; what is to be made anew stands in them.
     """
 
     id: str
     case: str
     system: str
     dataset: str
-    action: Action | Notice
+    action: Asks
     people: tuple[tuple[tuple[str, str], ...], ...]
     fields: tuple[str, ...] = ()
     asked: dt.datetime | None = None
@@ -143,7 +153,7 @@ class TaskFolder:
         path = self.directory / f"{id_}.task.json"
         return self._read(path) if SAFE.match(id_) and path.exists() else None
 
-    def of(self, case: str, dataset: str, action: Action | Notice) -> Task | None:
+    def of(self, case: str, dataset: str, action: Asks) -> Task | None:
         """The task of a step, also under the id that it had in older versions.
 
         StoreError where another step's task lies in its place.
@@ -314,7 +324,7 @@ def refused(task: Task | None, answer: Answered) -> None:
         )
 
 
-def task_id(case: str, dataset: str, action: Action | Notice) -> str:
+def task_id(case: str, dataset: str, action: Asks) -> str:
     """The one id of a step's task: a case has one task per dataset and action.
 
     What stands in it of the names is for people; the hash at its end tells apart those that
@@ -325,7 +335,7 @@ def task_id(case: str, dataset: str, action: Action | Notice) -> str:
     return f"{older}.{hashlib.sha256(named).hexdigest()[:12]}"
 
 
-def _older_id(case: str, dataset: str, action: Action | Notice) -> str:
+def _older_id(case: str, dataset: str, action: Asks) -> str:
     """The id that tasks had before 2026-12; two datasets could share it."""
     safe = re.sub(r"[^A-Za-z0-9_-]", "_", dataset)
     return f"{case or 'no-case'}.{safe}.{action.value}"
@@ -341,12 +351,15 @@ def people_of(keys: Sequence[str]) -> tuple[tuple[tuple[str, str], ...], ...]:
     return tuple(tuple((str(k), str(v)) for k, v in json.loads(key)) for key in dict.fromkeys(keys))
 
 
-def _step(task: Task) -> tuple[str, str, Action | Notice]:
+def _step(task: Task) -> tuple[str, str, Asks]:
     return task.case, task.dataset, task.action
 
 
-def _action(text: str) -> Action | Notice:
-    return Notice(text) if text in set(Notice) else Action(text)
+def _action(text: str) -> Asks:
+    for kind in (Notice, Derived):
+        if text in set(kind):
+            return kind(text)
+    return Action(text)
 
 
 def _told(moment: dt.datetime | None) -> str | None:

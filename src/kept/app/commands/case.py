@@ -15,12 +15,12 @@ from kept.app.commands.after import astray, ends
 from kept.app.commands.clock import Time
 from kept.app.commands.common import ACTING, COMMON, Acting, Common, moment, opened, said
 from kept.app.commands.people import shown
-from kept.app.commands.rights import NOT_DONE, recipients_told
+from kept.app.commands.rights import NOT_DONE, made_anew, recipients_told
 from kept.app.fit import Exact
 from kept.app.output import table
 from kept.controller import Controller
 from kept.controller.execute import BY_MODE
-from kept.duties.rights import casework, close_case, delivery, mailing, proving
+from kept.duties.rights import casework, close_case, delivery, derived, mailing, proving
 from kept.duties.rights.clock import came_of, in_force, told_on, too_early
 from kept.duties.rights.covering import decided_since
 from kept.duties.rights.parts import PACKED, refuse_part
@@ -88,7 +88,7 @@ def list_command(
         through = {r.id: sum(n for one, n in controller.bulks.tally(r).items() if one in OVER)
                    for r in runs}  # fmt: skip
         found = controller.clocks.many([c.number for c in cases])
-        loops = {id_: n for id_, _, n, _ in controller.recipients.open_loops()}
+        loops = {id_: (n, anew) for id_, _, n, anew, _ in controller.recipients.open_loops()}
         told = told_on(controller, cases, at)
         owed = {u.id for u in controller.worklist.untold(at, controller.desk.zone, None)[0]}
         times = {
@@ -99,7 +99,7 @@ def list_command(
         }
     if sort == "due":
         cases.sort(key=lambda c: (times[c.id].over, times[c.id].due or dt.date.max, c.number))
-    rows = [(c.id, c.right, _stands(c), c.people, _complete(c, loops.get(c.id, 0)),
+    rows = [(c.id, c.right, _stands(c), c.people, _complete(c, *loops.get(c.id, (0, 0))),
              f"{c.opened_at:%Y-%m-%d %H:%M}", times[c.id].due or "–", times[c.id].words)
             for c in cases]  # fmt: skip
     head_ = ("case", "right", "state", "#people", "complete", "opened", "due", "light")
@@ -115,7 +115,12 @@ def list_command(
         for r in runs
     ]  # fmt: skip
     listed = [
-        {**_document(c), **times[c.id].document(), "recipients_to_answer": loops.get(c.id, 0)}
+        {
+            **_document(c),
+            **times[c.id].document(),
+            "recipients_to_answer": loops.get(c.id, (0, 0))[0],
+            "to_make_anew": loops.get(c.id, (0, 0))[1],
+        }
         for c in cases
     ]
     common.out.result({"cases": listed, "runs": documents}, words)
@@ -149,7 +154,7 @@ def show(
         after = _next(controller, one, common)
         steps = controller.cases.steps(one)
         events = controller.cases.events(one)
-        told = informed(controller, one)
+        told, anew = informed(controller, one), derived.stands(controller, one)
         mails, papers = controller.mailed.of(one), controller.papers.of(one)
         behind = delivery.behind_links(controller, one)
         over = {d.id: d.over(moment(now)) for d in behind}
@@ -201,6 +206,7 @@ def show(
             for t in tasks
         ],
         "told": [t.document() for t in told],
+        "anew": [a.document() for a in anew],
         "mailed": [
             {
                 "kind": m.kind,
@@ -287,7 +293,7 @@ def show(
     if tasks:
         head = ("task of people", "where", "to do", "due", "#reminders", "state")
         words += ["", table(head, working.task_rows(tasks, moment(now)))]
-    words += recipients_told(told)
+    words += recipients_told(told) + made_anew(anew)
     words += [
         f"{_letter(_MAILED, m.kind, one, m.put_at)}, {m.put_at:%Y-%m-%d %H:%M}:"
         f" {_BECAME[m.outcome]}"
@@ -474,6 +480,8 @@ def _moments(events: Sequence[Event]) -> list[tuple[str, str, str, str]]:
 
 def _state(step: StepRecord) -> str:
     """How a step stands; what is left to a person, by mode or by letter, has not failed."""
+    if step.state is StepState.LEFT:
+        return f"left: she agreed again on {step.at:%Y-%m-%d}"
     if step.state is not StepState.FAILED:
         return step.state.value
     modes = [mode for mode, words in BY_MODE.items() if step.problem == words]
@@ -492,10 +500,11 @@ def _stands(case: Case) -> str:
     return f"{case.state}, {came}" if came else case.state.value
 
 
-def _complete(case: Case, waiting: int) -> str:
-    """With how many of those who had her data are still to answer."""
+def _complete(case: Case, waiting: int, anew: int) -> str:
+    """With how many of those who had her data are still to answer, and what is to be made anew."""
     done = {True: "yes", False: "no", None: "–"}[case.complete]
-    return f"{done}, {waiting} to answer" if waiting else done
+    left = ((waiting, "to answer"), (anew, "to make anew"))
+    return ", ".join([done, *(f"{n} {what}" for n, what in left if n)])
 
 
 def _document(case: Case) -> dict[str, Any]:

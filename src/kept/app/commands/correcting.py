@@ -32,6 +32,7 @@ from kept.app.commands.rights import (
     Way,
     Where,
     group,
+    made_anew,
     modes_of,
     others_open,
     recipients_told,
@@ -193,6 +194,7 @@ def rectify_command(
         *problems(answer.steps),
         *statements(answer.statements, show=show),
         *recipients_told(answer.told),
+        *made_anew(answer.anew),
     ]
     go_on = common.next("rights", "rectify", "--case", answer.case, "--yes")
     planned = common.next("rights", "rectify", "--case", answer.case, "--at", at or "")
@@ -204,7 +206,7 @@ def rectify_command(
             words += [f"To record it all the same: {named(one, planned)}", *idle]
     elif answer.complete:
         words.append("Complete: put right, read back, and remembered.")
-        words += still_open(answer.told)
+        words += still_open(answer.told, answer.anew)
     else:
         words.append(f"Not complete. Mend what is named above, then go on with: {go_on}")
     document = answer.document()

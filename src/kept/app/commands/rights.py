@@ -49,6 +49,7 @@ from kept.deployment import FILE
 from kept.duties.rights import EraseAnswer, Request, access, erase, preview, proving
 from kept.duties.rights.answer import not_stated
 from kept.duties.rights.covered import words as covered_words
+from kept.duties.rights.derived import Anew
 from kept.duties.rights.package import refuse_target
 from kept.duties.rights.planning import undecided
 from kept.duties.rights.recipients import NO_WAY, Informed
@@ -414,8 +415,23 @@ def recipients_told(told: Sequence[Informed]) -> list[str]:
     return ["Who had her data from us:", *(f"  {one.words}" for one in told), ""]
 
 
-def still_open(told: Sequence[Informed]) -> list[str]:
-    """That a case of which all is done is open until who had her data has answered."""
+def made_anew(anew: Sequence[Anew]) -> list[str]:
+    """What was made of a wrong value, and how it stands (GDPR Art. 16)."""
+    if not anew:
+        return []
+    return ["What was made of it:", *(f"  {one.said}." for one in anew), ""]
+
+
+def still_open(told: Sequence[Informed], anew: Sequence[Anew] = ()) -> list[str]:
+    """That a case of which all is done is open until who had her data has answered, and whoever is
+    to make something anew.
+    """
+    if any(one.state == "asked" for one in anew):
+        return [
+            "The case stays open until all who are named above have answered (of what is made anew"
+            " with `kept task done`), or were brought before the officers. Her answer need not"
+            " wait."
+        ]
     if not any(one.state in ("waits", NO_WAY) for one in told):
         return []
     return [

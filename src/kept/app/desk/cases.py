@@ -28,6 +28,7 @@ from kept.duties.rights import (
     casework,
     clock,
     delivery,
+    derived,
     keeping,
     mailing,
     paper,
@@ -66,7 +67,8 @@ _CAME: Final = {
     CaseState.APPROVED: "was approved", CaseState.EXECUTING: "was begun",
     CaseState.EXECUTED: "was carried out", CaseState.CHECKED: "was read back",
     CaseState.NOTIFIED: "she was told",
-    CaseState.AWAITING: "all is done and recipients were told", CaseState.CLOSED: "was closed",
+    CaseState.AWAITING: "all is done and others were told or asked",
+    CaseState.CLOSED: "was closed",
     CaseState.REFUSED: "was refused", CaseState.WITHDRAWN: "was taken back",
 }  # fmt: skip
 _DOES: Final = {
@@ -92,6 +94,8 @@ LEFT_OUT: Final = {
     Stands.OUT: "handed out",
 }  # fmt: skip
 SEES_TEXTS: Final = ("case redact", "case approve")
+#: What is said where something is still to be made anew.
+ANEW: Final = "waits for what is made anew"
 _WRITTEN: Final = Markup(
     'The letter is written. <a href="#letter">Read it below</a>, then send it.'
 )
@@ -215,8 +219,10 @@ def shown(
     owner_of = controller.worklist.owner(one)
     acknowledged = clock.acknowledged(controller, one)
     waits = (Outcome.CANNOT, None)
-    to_answer = sum(n.outcome in waits for n in controller.recipients.of([one.number]))
-    told = informed(controller, one)
+    noted = controller.recipients.of([one.number])
+    to_answer = sum(n.outcome in waits for n in noted if n.place is None)
+    told, anew = informed(controller, one), derived.stands(controller, one)
+    to_make = sum(a.left for a in anew)
     waiting = casework.waits_for_recipients(controller, one)
     accounts = [a for a in controller.accounts.all(now)
                 if a.disabled_at is None and a.roles & casework.OWNS]  # fmt: skip
@@ -232,8 +238,9 @@ def shown(
     return page(
         request, "desk_case.html.j2", 400 if problem else 200, problem=problem,
         done=done, case=one,
-        right=RIGHTS.get(one.right), stands=_stands(one, to_answer, waiting, asked_all=not unasked),
-        to_answer=to_answer, to_wait=waiting, not_asked=unasked,
+        right=RIGHTS.get(one.right),
+        stands=_stands(one, to_answer, to_make, waiting, asked_all=not unasked),
+        to_answer=to_answer, to_make=to_make, anew=anew, to_wait=waiting, not_asked=unasked,
         copy_owed=delivery.copy_owed(controller, one),
         letter_went=mailing.letter_went(controller, one),
         over=one.state in FINISHED, came_of=clock.came_of(one), herself=by_herself(controller, one),
@@ -244,7 +251,7 @@ def shown(
         tries=controller.cases.tries_left(one),
         tasks=[(t, casework.stands(t, now), casework.sayable(t))
                for t in casework.tasks(controller, one)],
-        became=casework.BECAME,
+        became=casework.became,
         came=controller.intakes.of_case(one.id),
         opened=opened, letter=letter, handed=handed, no_mail=mailing.why_not(controller, one),
         mails=mails, too_early=clock.too_early,
@@ -258,7 +265,8 @@ def shown(
         home=bool(paper.where_to(controller, one)),
         clock=_clock(controller, one, counted, told_her, acknowledged, now),
         looked=looked, at=_moment(looked), sentences=sentences(controller),
-        steps=_summed(steps), read_back=sum(s.verified for s in steps), of=len(steps),
+        steps=_summed(controller, steps), read_back=sum(s.verified for s in steps),
+        of=sum(s.state is not StepState.LEFT for s in steps),
         step_problems=problems([s.result() for s in steps]),
         complaints=controller.complaints.of_case(one.number),
         doubts=undecided(controller, one),
@@ -357,16 +365,20 @@ def _why_not(
     return controller.stands_against(one, session(request).account.name, looked["rows"])
 
 
-def _stands(one: Case, to_answer: int, waits: bool, *, asked_all: bool) -> str:
-    """How it stands, in words; `to_answer`: so many recipients have not answered; `waits`: for
-    nothing but that; `asked_all`: every system answered.
+def _stands(one: Case, to_answer: int, to_make: int, waits: bool, *, asked_all: bool) -> str:
+    """How it stands, in words; `to_answer`: so many recipients have not answered; `to_make`: in so
+    many places something is to be made anew; `waits`: for nothing but that; `asked_all`: every
+    system answered.
     """
     if waits:
         # Of a child not all is done: its case forgets it only then.
         done = one.state is CaseState.AWAITING
-        return f"all done, {WAITS}" if done else WAITS
+        whom = ([WAITS] if to_answer or not to_make else []) + ([ANEW] if to_make else [])
+        return f"all done, {' and '.join(whom)}" if done else WAITS
     if one.state is CaseState.CLOSED and to_answer:
         return "closed, recipients still to answer"
+    if one.state is CaseState.CLOSED and to_make:
+        return "closed, something still to be made anew"
     if clock.in_force(one):
         return "in force" if asked_all else "in force for what was given"
     if one.right == "objection" and one.state is CaseState.CHECKED:
@@ -410,8 +422,10 @@ def _clock(
     }  # fmt: skip
 
 
-def _summed(steps: list[StepRecord]) -> list[tuple[tuple[str, ...], Any]]:
+def _summed(controller: Controller, steps: list[StepRecord]) -> list[tuple[tuple[str, ...], Any]]:
     def state(s: StepRecord) -> str:
+        if s.state is StepState.LEFT:
+            return f"left: she agreed again on {day_words(controller.day(s.at), controller)}"
         return "read back" if s.verified else _STEPS[s.state]
 
     return summed(

@@ -79,8 +79,8 @@ def start(request: Asked, state: State) -> Response[str]:
         lines=[_line(controller, one, today) for one in lines[:PAGE]],
         tally=controller.worklist.tally(today, week, now, controller.desk.zone),
         held=len(controller.intakes.held()),
-        loops=[(id_, RIGHTS[right].title if right in RIGHTS else right, n, since)
-               for id_, right, n, since in controller.recipients.open_loops()],
+        loops=[(id_, RIGHTS[right].title if right in RIGHTS else right, n, anew, since)
+               for id_, right, n, anew, since in controller.recipients.open_loops()],
         away=[(g.system, max(g.days(now), 0), g.since) for g in controller.away.all()],
         doubts=controller.doubts.waiting()[0], tasks=_tasks(request, controller),
         complaints=len(controller.complaints.all(open_only=True)),

@@ -19,7 +19,7 @@ from kept.duties.rights import casework, recipients
 from kept.errors import KeptError, StoreError, UsageError
 from kept.model.plan import Action
 from kept.stores.letters import letter
-from kept.stores.tasks import Answered, Notice, Outcome, Task, handed_in
+from kept.stores.tasks import Answered, Derived, Notice, Outcome, Task, handed_in
 
 _PATH: Final = "/desk/tasks"
 #: How many stand on the page; those after them come when these are answered.
@@ -33,6 +33,7 @@ DOES: Final = {
     Notice.CORRECTED: "tell it of the correction",
     Notice.RESTRICTED: "tell it of the restriction",
     Notice.OBJECTED: "tell it of the objection",
+    Derived.ANEW: "make anew what was made of corrected data",
 }  # fmt: skip
 
 
@@ -131,7 +132,7 @@ def _listed(
     return page(
         request, "desk_tasks.html.j2", 400 if problem else 200, problem=problem, opened=opened,
         found=[(t, casework.stands(t, now), _where(controller, t)) for t in listed[:_SHOWN]],
-        more=max(len(listed) - _SHOWN, 0), settled=settled, does=DOES, became=casework.BECAME,
+        more=max(len(listed) - _SHOWN, 0), settled=settled, does=DOES, became=casework.became,
         where=_where(controller, opened["one"]) if opened else "",
     )  # fmt: skip
 

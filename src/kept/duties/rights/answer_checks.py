@@ -34,7 +34,8 @@ def answers_claim_what_was_done(
         rows = connection.execute(
             'SELECT c.id, c."right", c.state, c.complete, coalesce(sum(s.changed), 0),'
             " coalesce(sum(s.retained + s.isolated), 0),"
-            " coalesce(array_agg(s.system) FILTER (WHERE s.state <> 'done'), '{}')"
+            " coalesce(array_agg(s.system) FILTER (WHERE s.state <> 'done' AND NOT"
+            " (s.state = 'left' AND c.\"right\" = 'withdrawal')), '{}')"
             " FROM rights_case c LEFT JOIN case_step s USING (number) GROUP BY c.number"
         ).fetchall()
     cases = {row[0]: row[1:] for row in rows}

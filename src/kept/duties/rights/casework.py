@@ -37,7 +37,7 @@ from kept.records.account import Account
 from kept.records.actor import Actor
 from kept.records.case import Case, State
 from kept.records.case_state import FINISHED
-from kept.stores.tasks import Notice, Outcome, Task
+from kept.stores.tasks import Derived, Notice, Outcome, Task
 from kept.terms.rights import CHILD
 
 #: What was chosen for a case before it is looked at: `ground`, `purposes`, `at`, `value`, `was`.
@@ -66,6 +66,11 @@ BECAME: Final[Mapping[Outcome, str]] = {
     Outcome.DONE: "it is done", Outcome.NOTHING: "nothing of hers is there",
     Outcome.CANNOT: "it cannot be done",
     Outcome.LEFT: "telling it is impossible, or out of all proportion",
+}  # fmt: skip
+#: And of one to make something anew.
+BECAME_ANEW: Final[Mapping[Outcome, str]] = {
+    Outcome.DONE: "it is made anew", Outcome.NOTHING: "none of it rests on what was wrong",
+    Outcome.CANNOT: "it cannot be made anew",
 }  # fmt: skip
 _CHANGES: Final = (Action.DELETE, Action.OVERWRITE, Action.ANONYMISE, Action.REDACT)
 _STAY: Final = (Action.READ, Action.RETAIN)
@@ -319,6 +324,11 @@ def sayable(task: Task) -> list[Outcome]:
     if task.action is Action.READ:
         return [Outcome.NOTHING, Outcome.CANNOT]
     return [Outcome.DONE, Outcome.NOTHING, Outcome.CANNOT]
+
+
+def became(task: Task) -> Mapping[Outcome, str]:
+    """What can be said of a task, in words."""
+    return BECAME_ANEW if task.action is Derived.ANEW else BECAME
 
 
 def stands(task: Task, now: dt.datetime) -> str:

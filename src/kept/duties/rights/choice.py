@@ -236,6 +236,12 @@ def known_region(region: str) -> str:
     return clocks.rules_at(region)
 
 
+def region_in(controller: Controller, case: Case, region: str) -> str:
+    """The region whose rules hold for her: the one that is said, else that of the case's clock."""
+    clock = controller.clocks.of(case) if region == "unknown" else None
+    return known_region(clock.region) if clock else region
+
+
 def matter(controller: Controller, purposes: Iterable[str]) -> str | None:
     """What a choice is about, where that says how soon it is to be obeyed: marketing, at once."""
     words, named = controller.bundle.vocabulary, list(purposes)

@@ -19,8 +19,9 @@ from kept.duties.rights.portable import Portable, Why, portable
 from kept.duties.rights.rectification import undone
 from kept.duties.rights.restriction import IN_FORCE, bound
 from kept.errors import StoreError, UsageError
+from kept.ledger.entry import name as named
 from kept.model.decision import Ask, Facts
-from kept.records.case import Case
+from kept.records.case import Case, State
 from kept.records.declared import SYSTEM
 from kept.records.subject import LINKING, suppression_mac
 from kept.terms.asks import SALE_IN
@@ -39,6 +40,8 @@ _FOREIGN: Final = (
 _STRANGE: Final = ("derived", "others", "own")
 #: What GDPR Art. 18(2) leaves while a restriction stands, and the rights themselves.
 _LEFT: Final = ("rights", "storage", "dispute", "disclosure.protection", "public-interest")
+#: For so long an answer may be waited for.
+_PATIENCE: Final = dt.timedelta(days=31)
 
 
 @control("rights.objections-stop-the-purpose")
@@ -303,7 +306,9 @@ def what_is_portable_is_known(
 
 @control("rights.corrections-hold")
 def corrections_hold(controller: Controller, now: dt.datetime) -> Iterator[Looked | Finding]:
-    """What was corrected at a person's wish is not wrong again, by an import or by hand."""
+    """What was corrected at a person's wish is not wrong again, by an import or by hand; and what
+    was made of the wrong value is made anew.
+    """
     away: dict[str, str] = {}
     for one in undone(controller, away):
         yield Finding(
@@ -314,6 +319,45 @@ def corrections_hold(controller: Controller, now: dt.datetime) -> Iterator[Looke
     for system, why in away.items():
         yield unasked(system, StoreError(why))
     yield Looked(len(controller.corrections.all()), "corrections that are remembered")
+    yield from _made_anew(controller, now)
+
+
+def _made_anew(controller: Controller, now: dt.datetime) -> Iterator[Looked | Finding]:
+    """What was made of a wrong value is made anew, by the word of whoever serves it in the ledger;
+    nobody is waited for whom officers do not know of.
+    """
+    said = {
+        tuple(str(e.body[key]) for key in ("case", "system", "dataset")): str(e.body["outcome"])
+        for _, e in controller.ledger.entries(kind="word.given")
+        if e.body["action"] == "make-anew" and e.at <= now
+    }
+    with controller.database.connection() as connection:
+        rows = connection.execute(
+            "SELECT c.id, n.recipient, n.outcome, n.noted_at, n.escalated_at, c.state"
+            " FROM case_recipient n JOIN rights_case c USING (number)"
+            " WHERE n.notice = 'make-anew' AND n.noted_at <= %s ORDER BY c.number, n.recipient",
+            (now,),
+        ).fetchall()
+        known = {row[0] for row in connection.execute("SELECT id FROM rights_case").fetchall()}
+    fix = "have it made anew, then record that with `kept task done`"
+    for case, where, outcome, at, escalated, state in rows:
+        system, _, dataset = where.partition(".")
+        if said.get((case, named(system), named(dataset))) != outcome:
+            yield Finding(where, "what was said of making it anew is not what the ledger says")
+        elif outcome == "cannot":
+            yield Finding(where, "it was made of what was wrong, and cannot be made anew", fix)
+        elif outcome is None and escalated is not None:
+            yield Finding(where, "it was made of what was wrong: officers know", fix)
+        elif outcome is None and state == State.CLOSED:
+            yield Finding(where, "its case ended before it was made anew", fix)
+        elif outcome is None and now - at > _PATIENCE:
+            yield Finding(where, "for a month it is to be made anew", fix)
+    there = {(case, named(where)) for case, where, *_ in rows}
+    for _, e in controller.ledger.entries(kind="derived.asked"):
+        case = str(e.body["case"])
+        if case in known and e.at <= now and {(case, p) for p in e.body["places"]} - there:
+            yield Finding("a case", "what the ledger says is to be made anew is not on record")
+    yield Looked(len(rows), "places where something was to be made anew")
 
 
 def _along(

@@ -17,7 +17,7 @@ import jinja2
 
 from kept.controller import Controller, Located, Place
 from kept.decide import reasons
-from kept.duties.rights import parts
+from kept.duties.rights import derived, parts
 from kept.duties.rights.about import titled
 from kept.duties.rights.afterwards import STAY, Afterwards
 from kept.duties.rights.answer import Search, address, sentences
@@ -212,6 +212,7 @@ def _letter(
         asked(controller, record, named, region),
         *_outcome(controller, record, after, elsewhere=elsewhere),
         *systems,
+        *_anew(controller, record),
         *_stays(controller, record, after, now),
         *_chosen(controller, record, named, anew, region, now),
         *_goes_on(controller, record, named, anew, region, now),
@@ -504,13 +505,25 @@ def _systems(
         yield from _elsewhere(controller, record, named, set(groups))
 
 
+def _anew(controller: Controller, record: Receipts) -> Iterator[Part]:
+    """What was made of a wrong value, and whether it is made anew."""
+    points = tuple(f"{one.said}." for one in derived.stands(controller, record.case))
+    if points:
+        line = say("What was worked out from a wrong value can be wrong, too. Of each place where"
+                   " we hold such a thing about you:")  # fmt: skip
+        yield Part(say("What was worked out from it"), (line,), points)
+
+
 def _as_one(steps: Sequence[StepRecord]) -> list[StepRecord]:
     """Steps of which the letter says the same, with their rows together: what stays until
     several days has a step for each, and one sentence.
     """
     found: dict[tuple[object, ...], StepRecord] = {}
     for one in steps:
-        same = (one.system, one.dataset, one.action, one.state, one.verified, one.problem)
+        same = (
+            one.system, one.dataset, one.action, one.state, one.verified, one.problem,
+            one.at if one.state is StepState.LEFT else None,
+        )  # fmt: skip
         if (met := found.get(same)) is not None:
             a, b = met.counts, one.counts
             counts = Counts(
@@ -579,6 +592,9 @@ def _now(
 def _step(controller: Controller, one: StepRecord, record: Receipts) -> str:
     """One step in a sentence or two, from its row alone."""
     where = _dataset(controller, one)
+    if one.state is StepState.LEFT:
+        return say("{where}: {rows} stay, because you agreed again on {day}.", where=where,
+                   rows=records(one.planned), day=spelt(controller, one.at))  # fmt: skip
     if one.state is not StepState.DONE:
         why = " " + say("Why: {why}", why=sentence(told_as(one.problem))) if one.problem else ""
         if one.action is Action.READ:

@@ -28,6 +28,7 @@ from kept.duties.rights.choice import (
     let,
     matter,
     refuse_ended,
+    region_in,
     told,
     whom,
 )
@@ -63,6 +64,7 @@ def preview_objection(
         controller, "objection", request, now, matter=matter(controller, purposes)
     )
     refuse_ended(case, *_FRESH)
+    region = region_in(controller, case, region)
     her = whom(controller, case, people, now, several=True)
     return _answer(controller, case, her, purposes, region, now, executed=False)
 
@@ -82,6 +84,7 @@ def object_to(
         controller, "objection", request, now, matter=matter(controller, purposes)
     )
     require_known_asker(controller, case, purposes)
+    region = region_in(controller, case, region)
     with controller.cases.alone(case) as case, controller.cases.person_alone(people):
         refuse_ended(case, *_FRESH, State.EXECUTED, State.CHECKED)
         her = whom(controller, case, people, now, several=True)

@@ -41,7 +41,7 @@ def _stands(case: Case) -> str:
     """How a request of hers stands, if nothing is to be done for her any more."""
     if case.closed_at:
         return say("ended")
-    return say("done; others who had your data are still to answer") if case.done_at else ""
+    return say("done; others are still to answer") if case.done_at else ""
 
 
 def holds(

@@ -21,7 +21,7 @@ from kept.controller.others import Covering
 from kept.decide.facts import known_basis
 from kept.duties.rights import parts, redaction, travelling
 from kept.duties.rights.about import fielded, readable, sources, titled
-from kept.duties.rights.choice import known_region
+from kept.duties.rights.choice import known_region, region_in
 from kept.duties.rights.covered import Covered, covered_of
 from kept.duties.rights.covering import coverage
 from kept.duties.rights.doubt import refuse_several
@@ -140,13 +140,14 @@ def port(
 ) -> PortAnswer:  # fmt: skip
     """Find, read and pack what is hers to take along; the package is written to `out`.
 
-    `region` is the one whose legal bases apply to her. Raises UsageError where `out` is
-    anything that exists, or lies in no directory.
+    `region` is the one whose legal bases apply to her, by default that of the case. Raises
+    UsageError where `out` is anything that exists, or lies in no directory.
     """
     refuse_target(out)
     region = known_region(region)
     case, actor, people = open_case(controller, "portability", request, now)
     require_known_asker(controller, case)
+    region = region_in(controller, case, region)
     with controller.cases.alone(case) as case:
         if case.state is State.CLOSED:
             raise UsageError(

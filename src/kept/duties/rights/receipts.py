@@ -15,7 +15,7 @@ from kept.controller import Controller
 from kept.errors import UsageError
 from kept.ledger.entry import name
 from kept.model.plan import Action
-from kept.records.case import Case, Event, State, StepRecord, StepState
+from kept.records.case import Case, Event, State, StepRecord
 from kept.records.case_state import FINISHED
 from kept.records.declared import SYSTEM
 from kept.records.part import Part
@@ -87,7 +87,7 @@ class Receipts:
     @property
     def missing(self) -> tuple[str, ...]:
         """Systems in which not all is done: not asked, or with a step that is not settled."""
-        left = {s.system for s in self.steps if s.state is not StepState.DONE}
+        left = {s.system for s in self.steps if not s.state.over}
         return tuple(sorted({*self.unreached, *(left if self.begun else ())}))
 
     @property

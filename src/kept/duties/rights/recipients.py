@@ -240,7 +240,7 @@ def note(
 
 def informed(controller: Controller, case: Case, more: Iterable[str] = ()) -> tuple[Informed, ...]:
     """Everybody who is recorded for a case, and how it stands; `more`: who is to be told yet."""
-    noted = {n.recipient: n for n in controller.recipients.of([case.number])}
+    noted = {n.recipient: n for n in controller.recipients.of([case.number]) if n.place is None}
     every = sorted({*more, *noted})
     return tuple(_stands(controller, one, noted.get(one)) for one in every)
 

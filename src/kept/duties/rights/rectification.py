@@ -3,7 +3,8 @@
 The source is a field of the map. A copy is a field of the same category (or naming the person by
 the same kind of identifier) in her rows of another dataset, in whatever system, that holds the
 same wrong value; another field of the same row is none, though it may hold the same word.
-What a law keeps stays as it was. Each correction is remembered, the wrong value as a keyed hash:
+What a law keeps stays as it was. What was made of the wrong value is asked to be made anew
+(`derived`). Each correction is remembered, the wrong value as a keyed hash:
 an import that brings it back is found, and `correct_again` puts it right once more.
 """
 
@@ -11,15 +12,16 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from kept.controller import Controller, Located, Place
 from kept.database import Connection
-from kept.datamap.map import Dataset, Field
+from kept.datamap.map import DataMap, Dataset, Field
 from kept.decide import correct, due, ties
-from kept.duties.rights import carry, recipients
+from kept.duties.rights import carry, derived, recipients
 from kept.duties.rights.covering import coverage
+from kept.duties.rights.derived import Anew
 from kept.duties.rights.doubt import refuse_several
 from kept.duties.rights.identity import of_case
 from kept.duties.rights.planning import known_by, subjects_of
@@ -57,7 +59,7 @@ class RectifyAnswer:
     `executed` False: nothing was written. `complete` False while a system could not be asked, a
     step was not read back, or nothing was found to put right. `fields` are those that the steps
     are about, in their order; empty where that is not known any more (the case was closed before).
-    `told`: who had the value, and how each stands.
+    `told`: who had the value, and how each stands; `anew`: what was made of it, and how that does.
     """
 
     case: str
@@ -69,6 +71,7 @@ class RectifyAnswer:
     statements: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fields: tuple[str, ...] = ()
     told: tuple[Informed, ...] = ()
+    anew: tuple[Anew, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """The answer as JSON; no value, neither the wrong one nor the right."""
@@ -85,6 +88,7 @@ class RectifyAnswer:
             "warnings": list(self.warnings),
             "statements": {s: list(lines) for s, lines in self.statements.items()},
             "told": [one.document() for one in self.told],
+            "anew": [one.document() for one in self.anew],
         }
 
 
@@ -172,8 +176,13 @@ def rectify(
         case = controller.cases.get(case.id)
         whom = _had(controller, case, made, wanted)
         messages = _messages(controller, people, found, wanted, whom) if complete else {}
+        anew, rows = _derived(controller, case, located, found, made, now) if complete else ({}, {})
+        known = known_by(people, controller, found) if anew else []
         with controller.database.connection() as connection:
             recipients.note(controller, case, Notice.CORRECTED, messages, now, connection)
+            derived.note(
+                controller, case, anew, rows, known, _label(controller, wanted), now, connection
+            )  # fmt: skip
             if complete:
                 entry = carry.closed(case, made, carried, now, complete=True)
                 controller.ledger.append_in(connection, [entry])
@@ -182,6 +191,7 @@ def rectify(
         return RectifyAnswer(
             case.id, True, complete, carried.steps, made.unreached, made.warnings,
             carried.statements, _fields(made), recipients.informed(controller, case, whom),
+            derived.stands(controller, case),
         )  # fmt: skip
 
 
@@ -200,13 +210,19 @@ def _messages(
 ) -> dict[str, Message]:  # fmt: skip
     """What they are told: by what they know her, and what is right."""
     item = controller.datamap.dataset(*wanted.place).fields[wanted.field]
-    label = controller.bundle.vocabulary.categories[str(item.category)].label
     known = known_by(people, controller, found)
     if item.identifies and wanted.wrong is not None:
         # They know her by what was wrong; what is right they are told beside it.
         before = Identifier(item.identifies, str(wanted.wrong))
         known = [[before, *(i for i in one if i.value != str(wanted.right))] for one in known]
-    return recipients.messages(whom, known, (f"right: {label}", str(wanted.right)))
+    right = f"right: {_label(controller, wanted)}"
+    return recipients.messages(whom, known, (right, str(wanted.right)))
+
+
+def _label(controller: Controller, wanted: _Wanted) -> str:
+    """What is put right, in words."""
+    item = controller.datamap.dataset(*wanted.place).fields[wanted.field]
+    return controller.bundle.vocabulary.categories[str(item.category)].label
 
 
 @dataclass(frozen=True, slots=True)
@@ -443,28 +459,64 @@ def _plan(
                     f"`{where}` says something else in {differing} of her rows; they were left as"
                     " they are"
                 )
-    for place in sorted(found):
-        there = datamap.dataset(*place)
-        made_of = [f.name for f in there.fields.values() if there.said(f) == "derived"]
-        if made_of and any(one.place == place for one in wrong):
-            warnings.append(
-                f"{', '.join(f'`{n}`' for n in made_of)} of `{'.'.join(place)}` is made of other"
-                " data; have it made anew"
-            )
     hit = {one.place: one.rows for one in wrong}
+    held = _held(controller, case, located, found, datamap, hit, now)
+    abilities = {s: a for s, a in controller.abilities.items() if s not in located.unreached}
+    made = correct.plan(
+        datamap, wrong, held, abilities, unreached=located.unreached, warnings=warnings
+    )
+    anew, _ = _derived(controller, case, located, found, made, now)
+    more = tuple(
+        f"{', '.join(f'`{n}`' for n in names)} of `{'.'.join(place)}` is made of other data;"
+        " whoever serves it is asked to make it anew"
+        for place, names in sorted(anew.items())
+    )
+    return replace(made, warnings=(*made.warnings, *more))
+
+
+def _held(
+    controller: Controller, case: Case, located: Located, found: Mapping[Place, KeyTable],
+    datamap: DataMap, rows: Mapping[Place, KeyTable], now: dt.datetime,
+) -> due.Held:  # fmt: skip
+    """Which of these rows a law keeps as they are."""
     laws = due.laws(controller.bundle.retention)
     known = known_by(located.people, controller, found)
     holds = controller.holds.applying(list(subjects_of(controller, case, known)), now)
     asked = ties.questions(
-        datamap, hit, laws, [(h.system, h.dataset) for h in holds], controller.foreign_keys()
+        datamap, rows, laws, [(h.system, h.dataset) for h in holds], controller.foreign_keys()
     )
     dates, tied = controller.answer(asked)
     today = now.astimezone(dt.UTC).date()
-    held = due.statutory(datamap, hit, laws, dates, tied, today)
-    abilities = {s: a for s, a in controller.abilities.items() if s not in located.unreached}
-    return correct.plan(
-        datamap, wrong, held, abilities, unreached=located.unreached, warnings=warnings
-    )
+    return due.statutory(datamap, rows, laws, dates, tied, today)
+
+
+def _derived(
+    controller: Controller, case: Case, located: Located, found: Mapping[Place, KeyTable],
+    made: Plan, now: dt.datetime,
+) -> tuple[dict[Place, tuple[str, ...]], dict[Place, KeyTable]]:  # fmt: skip
+    """What is to be made anew because of what is put right (place → fields), and in which rows."""
+    whose = {who for those in recipients.meant(made).values() for who in those}
+    datamap = controller.realised({system for system, _ in found})
+    made_of = {
+        place: names
+        for place in found
+        if (names := derived.fields(datamap.dataset(*place), controller.bundle.vocabulary))
+    }
+    hers = {
+        place: KeyTable(found[place].fields, rows)
+        for place in made_of
+        if (rows := tuple(row for row in found[place].rows if row[0] in whose))
+    }
+    if not hers:
+        return {}, {}
+    held = _held(controller, case, located, found, datamap, hers, now)
+    free = {}
+    for place, table in hers.items():
+        kept = {ties.norm(key) for stays, _ in held.get(place, ()) for _, key in stays.rows}
+        rows = tuple(row for row in table.rows if ties.norm(row[1]) not in kept)
+        if rows:
+            free[place] = KeyTable(table.fields, rows)
+    return derived.holding(controller, located, free, made_of), free
 
 
 def _fields(made: Plan) -> tuple[str, ...]:
@@ -525,8 +577,8 @@ def _closed(controller: Controller, case: Case) -> RectifyAnswer:
     if not case.complete:
         raise _ended(case)
     steps = tuple(r.result() for r in controller.cases.steps(case))
-    told = recipients.informed(controller, case)
-    return RectifyAnswer(case.id, True, True, steps, (), (REPEATED,), told=told)
+    told, anew = recipients.informed(controller, case), derived.stands(controller, case)
+    return RectifyAnswer(case.id, True, True, steps, (), (REPEATED,), told=told, anew=anew)
 
 
 def _ended(case: Case) -> UsageError:

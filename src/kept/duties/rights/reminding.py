@@ -20,8 +20,9 @@ from kept.controller import Controller
 from kept.database import Connection
 from kept.duties.rights import clock, recipients
 from kept.records.account import OFFICER
+from kept.records.recipient import noted_as
 from kept.records.watch import ALONE, BULK, FULL
-from kept.stores.tasks import Notice, Outcome
+from kept.stores.tasks import Derived, Notice, Outcome
 from kept.terms import clocks
 from kept.terms.asks import CHILD_REPORT
 from kept.terms.clocks import Light
@@ -54,8 +55,9 @@ _PATIENCE: Final = dt.timedelta(days=7)
 @dataclass(frozen=True, slots=True)
 class Call:
     """One thing to be told. `owner` is the number of an account; `officers`: they are told too.
-    `silent`: the (case, recipient) of whom officers now know that it does not answer. `dated`: it
-    is that the last day of a case comes near, which many may share.
+    `serves`: those are told who serve systems, or the officers where nobody does. `silent`: the
+    (case, recipient) of whom officers now know that it does not answer. `dated`: it is that the
+    last day of a case comes near, which many may share.
     """
 
     about: str
@@ -66,6 +68,7 @@ class Call:
     officers: bool = False
     silent: tuple[str, str] | None = None
     dated: bool = False
+    serves: bool = False
 
 
 def remind(controller: Controller, now: dt.datetime) -> int:
@@ -227,16 +230,23 @@ def _tasks(controller: Controller, now: dt.datetime) -> Iterator[Call]:
             who = "A recipient has" if isinstance(task.action, Notice) else "A task has"
             words = f"{who} not been answered since {controller.day(task.due)}, though asked."
             late = now - task.due >= _PATIENCE
+            noted = noted_as(task)
             yield Call(task.case or task.id, f"{'escalated' if late else 'late'}:{task.id}"[:200],
                        words, path, owner, officers=late or owner is None,
-                       silent=(task.case, task.dataset)
-                       if late and isinstance(task.action, Notice) else None)  # fmt: skip
+                       silent=(task.case, noted) if late and noted else None,
+                       serves=task.action is Derived.ANEW)  # fmt: skip
+        elif task.answer is None and task.action is Derived.ANEW:
+            yield Call(task.case, f"anew:{task.id}"[:200],
+                       "Data of somebody was corrected, and what was made of it is to be made anew"
+                       f" by {controller.day(task.due) if task.due else 'the day in its letter'}.",
+                       "/desk/tasks", serves=True)  # fmt: skip
 
 
 def _recipients(controller: Controller, now: dt.datetime) -> Iterator[Call]:
     """Recipients to whom no way leads: nobody writes to them by itself."""
     for noted in controller.recipients.unanswered():
-        if noted.recipient not in controller.reach.ways and now - noted.noted_at >= _PATIENCE:
+        unknown = noted.place is None and noted.recipient not in controller.reach.ways
+        if unknown and now - noted.noted_at >= _PATIENCE:
             yield Call(
                 noted.case, f"untold:{noted.recipient}"[:200],
                 f"{recipients.titled(controller, noted.recipient)} has to be told, and no way to"
@@ -330,10 +340,12 @@ def _whom(controller: Controller, call: Call, now: dt.datetime) -> dict[str, str
     reaches none of them, reaches the organisation.
     """
     found: dict[str, str] = {}
-    officers, reached = call.officers or call.owner is None, False
-    for account in controller.accounts.all(now):
+    there = [one for one in controller.accounts.all(now) if one.disabled_at is None]
+    serve = {one.number for one in there if call.serves and recipients.SERVES in one.roles}
+    officers, reached = call.officers or (call.owner is None and not serve), False
+    for account in there:
         officer = officers and OFFICER in account.roles
-        if account.disabled_at is None and (officer or account.number == call.owner):
+        if officer or account.number in (call.owner, *serve):
             address = controller.accounts.mail(account)
             if address:
                 found[account.id], reached = address, reached or officer

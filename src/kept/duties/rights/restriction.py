@@ -28,6 +28,7 @@ from kept.duties.rights.choice import (
     known_region,
     let,
     refuse_ended,
+    region_in,
     told,
     whom,
 )
@@ -81,6 +82,7 @@ def preview_restriction(
     but = known_purposes(controller.bundle, but) if but else ()
     case, _, people = open_case(controller, "restriction", request, now)
     refuse_ended(case, *_FRESH)
+    region = region_in(controller, case, region)
     her = whom(controller, case, people, now)
     return _answer(controller, case, her, but, region, now, executed=False)
 
@@ -99,6 +101,7 @@ def restrict(
     but = known_purposes(controller.bundle, but) if but else ()
     case, actor, people = open_case(controller, "restriction", request, now)
     require_known_asker(controller, case)
+    region = region_in(controller, case, region)
     with controller.cases.alone(case) as case, controller.cases.person_alone(people):
         refuse_ended(case, *_FRESH, State.EXECUTED, State.CHECKED)
         her = whom(controller, case, people, now)

@@ -44,6 +44,7 @@ def recipients_are_told(controller: Controller, now: dt.datetime) -> Iterator[Lo
         noted: dict[int, dict[str, Any]] = {}
         for number, recipient, outcome, at, up in connection.execute(
             "SELECT number, recipient, outcome, noted_at, escalated_at FROM case_recipient"
+            " WHERE notice LIKE 'tell-%'"
         ):
             noted.setdefault(number, {})[recipient] = (outcome, at, up)
         cases = connection.execute(

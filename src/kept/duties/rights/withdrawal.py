@@ -32,6 +32,7 @@ from kept.duties.rights.choice import (
     let,
     matter,
     refuse_ended,
+    region_in,
     told,
     whom,
 )
@@ -65,6 +66,7 @@ def preview_withdrawal(
         controller, "withdrawal", request, now, matter=matter(controller, purposes)
     )
     refuse_ended(case, *_FRESH)
+    region = region_in(controller, case, region)
     her = whom(controller, case, people, now)
     made = _due(controller, case, people, her, _parts(controller, her, purposes, now), region, now)
     return _answer(controller, case, her, purposes, region, carry.shown(made), made, now,
@@ -77,7 +79,8 @@ def withdraw(
 ) -> ChoiceAnswer:  # fmt: skip
     """Record the withdrawal; with `erase`, also erase what is due because of it.
 
-    Given a case that was begun, go on with what is left of it; its purposes are known then.
+    Given a case that was begun, go on with what is left of it; its purposes are known then. Where
+    she is stands in the case, once it was said.
     `complete` False while data is due, or a system could not be asked.
     """
     region = known_region(region)
@@ -87,6 +90,7 @@ def withdraw(
         controller, "withdrawal", request, now, matter=matter(controller, purposes)
     )
     require_known_asker(controller, case, purposes)
+    region = region_in(controller, case, region)
     with (
         way_on(controller, case),
         controller.cases.alone(case) as case,
@@ -94,6 +98,7 @@ def withdraw(
     ):
         refuse_ended(case, *_FRESH, *_BEGUN)
         her = whom(controller, case, people, now)
+        left: dict[int, dt.datetime] = {}
         if case.state in _BEGUN:
             parts, anew = _recorded(controller, case, her, now)
             purposes = parts
@@ -106,7 +111,8 @@ def withdraw(
                 made = carry.asked_again(controller, case, made, again, now)
             if anew:
                 over = _over(controller, _facts(controller, her, now), parts, region)
-                made = _left(controller, case, made, over, now)
+                left = _left(controller, case, made, over, anew)
+                made = replace(made, steps=tuple(s for s in made.steps if s.number not in left))
         else:
             purposes = known_purposes(controller.bundle, purposes)
             parts = _parts(controller, her, purposes, now)
@@ -131,6 +137,7 @@ def withdraw(
         had = recipients.given(controller, meant, people=[her.identifiers])
         messages = recipients.messages(had, [her.identifiers]) if complete else {}
         with controller.database.connection() as connection:
+            controller.cases.leave_steps(case, left, now, connection=connection)
             recipients.note(controller, case, Notice.ERASED, messages, now, connection)
             if complete:
                 entry = carry.closed(case, made, carried, now, complete=True)
@@ -215,36 +222,42 @@ def _hold(
 
 def _recorded(
     controller: Controller, case: Case, her: Whom, now: dt.datetime
-) -> tuple[tuple[str, ...], bool]:
+) -> tuple[tuple[str, ...], dict[str, dt.datetime]]:
     """The purposes of a case that was begun, from its entries, without those that she has agreed to
-    since: that stands, whatever is left to do. And whether there are any of these.
+    since: that stands, whatever is left to do. And these, each with when she did.
     """
     entries = [e for _, e in controller.ledger.entries(kind="consent.withdrawn", case=case.id)]
-    since: set[str] = set()
+    since: dict[str, dt.datetime] = {}
     for subject, facts in zip(
         her.subjects, controller.consents.facts_of(her.subjects, now), strict=True
     ):
         yes = {w.fact: w.since for w in controller.consents.words([subject], now) if w.holds}
-        since |= {f for f in facts.held & yes.keys() if yes[f] > entries[0].at}
+        since |= {f: yes[f] for f in facts.held & yes.keys() if yes[f] > entries[0].at}
     found = dict.fromkeys(str(e.body["purpose"]) for e in entries)
-    parts = tuple(p for p in found if f"consent:{p}" not in since)
-    return parts, len(parts) < len(found)
+    anew = {p: since[f"consent:{p}"] for p in found if f"consent:{p}" in since}
+    return tuple(p for p in found if p not in anew), anew
 
 
 def _left(
-    controller: Controller, case: Case, made: Plan, over: Callable[[Place], bool], now: dt.datetime
-) -> Plan:
-    """The plan without what may be hers again: she has agreed to it since the plan was made."""
+    controller: Controller, case: Case, made: Plan, over: Callable[[Place], bool],
+    anew: Mapping[str, dt.datetime],
+) -> dict[int, dt.datetime]:  # fmt: skip
+    """The steps that are left to do no more, each with since when: what was to go may be hers
+    again, since she has agreed to it after the plan was made.
+    """
     records = {r.number: r for r in controller.cases.steps(case)}
-    stays = {
-        s.number for s in made.steps
-        if not over((s.system, s.dataset)) and _untouched(controller, s, records[s.number])
-    }  # fmt: skip
-    if not stays:
-        return made
-    made = replace(made, steps=tuple(s for s in made.steps if s.number not in stays))
-    controller.cases.extend_plan(case, made, (), now, without=stays)
-    return made
+    return {
+        s.number: _since(controller, place, anew)
+        for s in made.steps
+        if not over(place := (s.system, s.dataset)) and _untouched(controller, s, records[s.number])
+    }
+
+
+def _since(controller: Controller, place: Place, anew: Mapping[str, dt.datetime]) -> dt.datetime:
+    """When she agreed again to what her data there serves."""
+    activities = controller.datamap.dataset(*place).activities
+    served = {controller.bundle.activities[a].purpose for a in activities}
+    return max(at for p, at in anew.items() if p in served or served.isdisjoint(anew))
 
 
 def _untouched(controller: Controller, step: Step, record: StepRecord) -> bool:
