@@ -549,6 +549,13 @@ def test_an_objection_stops_at_once_and_is_weighed(desk: Desk, outcome: str, cam
     assert f"Her objection is {came}; every system was asked." in words(olga.get(path).text)
 
 
+def test_what_an_objection_does_not_reach_stands_on_its_page(desk: Desk) -> None:
+    one = case(desk, "objection", BEN, HOW)
+    page = carried(desk, one, purpose="service.payment")
+    assert "What her objection does not reach" in page
+    assert desk.controller.cases.get(one).unmet == "whole"
+
+
 @pytest.mark.parametrize(
     ("right", "given", "then"),
     [

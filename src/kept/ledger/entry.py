@@ -290,6 +290,8 @@ _TABLE: Final = (
     # Who was waited for has answered, or officers know that it did not: the case has ended.
     _kind(148, "recipients.settled",
           "case:name right:name done:count cannot:count left:count escalated:count"),
+    # What was objected to, and rests on bases to which nobody can object, or on none.
+    _kind(149, "objection.inapplicable", "purpose:name bases:names"),
     _kind(1000, "use.decided",
           "purpose:name allowed:flag activity?:name category?:name context?:name recipient?:name"
           " region?:name basis?:name reason?:name channel?:name people?:count epoch?:count"),

@@ -35,10 +35,11 @@ from kept.duties.rights import (
     proving,
     redaction,
 )
+from kept.duties.rights.choice import beyond
 from kept.duties.rights.covering import decided_since
 from kept.duties.rights.letter import answer_case
 from kept.duties.rights.planning import undecided
-from kept.duties.rights.receipts import BEFORE, not_asked, to_weigh
+from kept.duties.rights.receipts import BEFORE, inapplicable, not_asked, to_weigh
 from kept.duties.rights.recipients import informed
 from kept.duties.rights.request import VERBS, by_herself, can_end
 from kept.duties.rights.restriction import GROUNDS
@@ -276,6 +277,7 @@ def shown(
         alone_may=not separation.never(session(request).account.name, controller.did(one)),
         leaving=_leaving(lets, state, one) if roles & CASES else None,
         places=_places(controller), clauses=holds.allowing(controller.bundle),
+        beyond=beyond(controller, inapplicable(controller, one)),
         apart=[(parts.called(controller, p), refusal(p.code).law)
                for p in controller.parts.of(one)],
         can={

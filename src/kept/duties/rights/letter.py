@@ -23,6 +23,8 @@ from kept.duties.rights.afterwards import STAY, Afterwards
 from kept.duties.rights.answer import Search, address, sentences
 from kept.duties.rights.choice import (
     ANY_GROUND,
+    beyond,
+    concerning,
     going_on,
     judged,
     let,
@@ -699,6 +701,8 @@ def _chosen(
         yield Part(say("Where we do not follow you"), tuple(lines), tuple(points))
         if any(named):
             yield from _of_them(controller, lifted, _hers(controller, named), region, now)
+    if record.inapplicable:
+        yield _beyond(controller, record, region)
     for at, entry in record.said["restriction.set"][:1]:
         ground = _GROUNDS.get(str(entry.get("ground")))
         lines = [say("The restriction is on record since {day}.", day=spelt(controller, at))]
@@ -707,6 +711,30 @@ def _chosen(
         for lifted_at, _ in record.said["restriction.lifted"]:
             lines.append(say("It ended on {day}.", day=spelt(controller, lifted_at)))
         yield Part(say("Your choice"), tuple(lines))
+
+
+def _beyond(controller: Controller, record: Receipts, region: str) -> Part:
+    """What was objected to and nobody can object to, each with its ground and its sentence."""
+    promises = sentences(controller.bundle)
+    points = []
+    for purpose, what, grounds in beyond(controller, record.inapplicable):
+        what, near = own(what), concerning(controller, purpose, region)
+        if not grounds:
+            points.append(say("{what}. We do nothing for it with data of people where you are.",
+                              what=what))  # fmt: skip
+            continue
+        points.append(say("{what}. On which ground: {ground}.", what=what,
+                          ground=", ".join(within(own(one)) for one in grounds)))  # fmt: skip
+        clauses = (clause for e in near for clause in e.activity.clauses)
+        promise = next((promises[c] for c in clauses if c in promises), None)
+        if promise:
+            points[-1] += " " + say("Our policy says: “{promise}”", promise=promise)
+    line = say(
+        "Nobody can object to these uses: they rest neither on our interests nor on your consent,"
+        " and are no advertising ({law}). Your objection does not stop them.",
+        law=law(article_at("objection", region)),
+    )
+    return Part(say("What your objection does not reach"), (line,), tuple(points))
 
 
 def _of_them(
@@ -845,7 +873,7 @@ def _told(
 
 def appeal(record: Receipts, region: str) -> tuple[str, ...]:
     """What is open to her besides, where the law of her region knows an appeal to us."""
-    if region != "US-VA" or record.case.state is not State.REFUSED:
+    if region != "US-VA" or not (record.case.unmet or record.case.state is State.REFUSED):
         return ()
     return (
         say("Where you live you can also ask us to look at it again (an appeal); write to us."),
