@@ -27,6 +27,7 @@ store = "mailbox"
 url = "letters"
 mode = "act"
 map = "agency.yml"
+accounts = ["sam", "kim"]
 [systems.agency.options]
 days = 10
 remind = 3
@@ -141,6 +142,30 @@ def test_what_recipients_were_told_is_no_task_of_whoever_serves_systems(desk: De
     assert f"/desk/cases/{notice.case}" in page
     assert "ana@example.org" in olga.post("/desk/tasks/show", task=notice.id).text
     assert olga.post("/desk/tasks/done", **sent).status_code == 303
+
+
+def test_whoever_serves_systems_sees_the_tasks_of_his_own_alone(desk: Desk) -> None:
+    rights.erase(desk.controller, ASKED, desk.now)
+    desk.controller.deliver(desk.now)
+    (task,) = (t for t in desk.controller.tasks() if t.system == "agency")
+    roles = {"sam": "system-owner", "pat": "system-owner", "abel": "approver", "olga": ""}
+    for name, role in roles.items():
+        account = desk.account(name, *([role] if role and name != "sam" else []))
+        browser = desk.browser(desk.session(account))
+        page, first = browser.get("/desk/tasks").text, words(browser.get("/desk").text)
+        shown = browser.post("/desk/tasks/show", task=task.id)
+        if name == "pat":
+            assert task.id not in page
+            assert "stands at no system" in words(page)
+            assert "wait for an answer" not in first
+            assert (shown.status_code, "ana@example.org" in shown.text) == (404, False)
+            done = {"task": task.id, "outcome": "nothing-found", "words": "Pat said so"}
+            assert browser.post("/desk/tasks/done", **done).status_code == 404
+        else:
+            assert task.id in page, name
+            assert "stands at no system" not in words(page)
+            assert (shown.status_code, "ana@example.org" in shown.text) == (200, True)
+    assert desk.entries("word.given") == []
 
 
 def test_a_task_that_cannot_be_read_keeps_nobody_from_the_first_page(desk: Desk) -> None:

@@ -97,7 +97,7 @@ def _tasks(request: Asked, controller: Controller) -> int | None:
     if not may(request, "task done"):
         return 0
     try:
-        return sum(t.open for t in casework.serves(controller, session(request).account.roles))
+        return sum(t.open for t in casework.serves(controller, session(request).account))
     except StoreError:
         return None
 
