@@ -22,6 +22,7 @@ from kept.duties.rights.casework import can_carry_out
 from kept.duties.rights.delivery import code_for
 from kept.duties.rights.request import follows, open_case
 from kept.errors import UsageError
+from kept.records import watch
 from kept.records.case_state import State
 from kept.terms.identifiers import Identifier
 
@@ -909,6 +910,13 @@ def test_reports_that_came_in_a_crowd_are_seen_to_together(desk: Desk) -> None:
     assert "4 reports of data of a child had come within an hour" in words(
         olga.get("/desk/accounts").text
     )
+    for what in (watch.FULL, watch.COMPLAINTS_FULL, watch.CHOICES_FULL, watch.REPORTS_FULL):
+        desk.controller.turned_away(what, 7, desk.now)
+    page = words(olga.get("/desk/accounts").text)
+    for form in ("requests", "complaints", "letters to the page of choices", "reports of a child"):
+        assert f"The form for {form} turned people away" in page
+    assert "It takes 2,000 within an hour" in page
+    assert page.count("How many it takes stands in kept.toml [desk] requests.") == 3
     assert "Freeze these records" not in words(rita.get("/desk/reports").text)
     assert rita.post("/desk/reports", step="freeze", report=held).status_code == 403
     # What was not ticked waits on; nothing is ended without a reason.

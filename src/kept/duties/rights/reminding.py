@@ -20,7 +20,7 @@ from kept.controller import Controller
 from kept.database import Connection
 from kept.duties.rights import clock, recipients
 from kept.records.account import OFFICER
-from kept.records.watch import ALONE, BULK, FULL
+from kept.records.watch import ALONE, BULK, CHOICES_FULL, COMPLAINTS_FULL, FULL, REPORTS_FULL
 from kept.stores.tasks import Notice, Outcome
 from kept.terms import clocks
 from kept.terms.asks import CHILD_REPORT
@@ -45,7 +45,13 @@ _LISTED: Final = 500
 _STANDS_OUT: Final = {
     BULK: "Somebody of the staff opened more people within an hour than is usual",
     ALONE: "Somebody of the staff did alone what takes two people",
-    FULL: "The public form turned people away: within an hour as much came as it takes",
+    FULL: "The form for requests turned people away: within an hour as much came as it takes",
+    COMPLAINTS_FULL: "The form for complaints turned people away: within an hour as much came as it"
+    " takes",
+    CHOICES_FULL: "Letters to the page of choices were refused to people: within an hour as many"
+    " were asked for as go out",
+    REPORTS_FULL: "The form for reports of a child turned people away: within an hour as much came"
+    " as it takes",
 }
 #: After so many days that a task is late, or a recipient cannot be reached, it is escalated.
 _PATIENCE: Final = dt.timedelta(days=7)
