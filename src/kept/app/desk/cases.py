@@ -70,6 +70,7 @@ _CAME: Final = {
     CaseState.AWAITING: "all is done and recipients were told", CaseState.CLOSED: "was closed",
     CaseState.REFUSED: "was refused", CaseState.WITHDRAWN: "was taken back",
 }  # fmt: skip
+_UNTOLD: Final = "no mail server took the letter that it has come: she is still to be told"
 _DOES: Final = {
     Action.READ: "read", Action.DELETE: "deleted", Action.OVERWRITE: "overwritten",
     Action.ANONYMISE: "made nobody’s", Action.REDACT: "name taken out",
@@ -425,12 +426,16 @@ def _summed(steps: list[StepRecord]) -> list[tuple[tuple[str, ...], Any]]:
 
 def _events(controller: Controller, one: Case) -> list[tuple[dt.datetime, str, str, str]]:
     """States that one act went through at one moment stand together."""
+    events = controller.cases.events(one)
     return [
-        (at, ", ".join(_CAME[e.state] for e in those), who.name, who.role)
-        for (at, who), those in itertools.groupby(
-            controller.cases.events(one), lambda e: (e.at, e.actor)
+        (
+            at,
+            ", ".join(_UNTOLD if e.state is CaseState.RECEIVED and e is not events[0]
+                      else _CAME[e.state] for e in those),
+            who.name, who.role,
         )
-    ]
+        for (at, who), those in itertools.groupby(events, lambda e: (e.at, e.actor))
+    ]  # fmt: skip
 
 
 def _purposes(controller: Controller) -> list[tuple[str, str]]:
