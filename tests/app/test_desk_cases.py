@@ -671,6 +671,10 @@ def test_clock_owner_and_ends(desk: Desk) -> None:
     assert olga.post(f"{path}/end", **said).status_code == 400, "without a reason of the law"
     assert olga.post(f"{path}/end", code="excessive", **said).status_code == 303
     assert desk.controller.cases.get(one).state is State.REFUSED
+    # Nobody has told her of it yet, and that is a task of whose the case is.
+    assert f'href="{path}#letter"' in ines.get("/desk?whose=mine").text
+    assert f'href="{path}#letter"' not in ines.get("/desk?whose=nobodys").text
+    assert f'href="{path}#letter"' not in olga.get("/desk?whose=mine").text
     assert olga.post(f"{path}/end", outcome="refused", words="again").status_code == 400
     assert "Write the letter" in olga.get(path).text
     assert olga.post(f"{path}/answer", country="Narnia").status_code == 400
