@@ -153,6 +153,7 @@ def test_whoever_serves_systems_sees_the_tasks_of_his_own_alone(desk: Desk) -> N
         account = desk.account(name, *([role] if role and name != "sam" else []))
         browser = desk.browser(desk.session(account))
         page, first = browser.get("/desk/tasks").text, words(browser.get("/desk").text)
+        assert ('aria-current="page">Tasks</a>' in page) is ("system-owner" in account.roles)
         shown = browser.post("/desk/tasks/show", task=task.id)
         if name == "pat":
             assert task.id not in page
