@@ -434,6 +434,8 @@ def test_every_reason_to_refuse_names_the_law_a_complaint_and_a_court(
         assert [words for words in wanted if words not in text] == [], code
         assert not made.complete
         assert "is done" not in text.lower()
+        there = _flat(letter(controller, case, NOW + DAY, country="GB"))
+        assert f"The law: {why.law.replace('GDPR', 'UK GDPR')}" in there
     with pytest.raises(UsageError, match="no such case"):
         letter(controller, "none", NOW)
 

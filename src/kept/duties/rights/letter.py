@@ -55,7 +55,7 @@ from kept.terms.authorities import BY, Authority, Choice, authority_of, countrie
 from kept.terms.authorities import language as spelt_as
 from kept.terms.clocks import rules_at
 from kept.terms.identifiers import Identifier
-from kept.terms.refusals import REFUSALS
+from kept.terms.refusals import REFUSALS, law_at
 from kept.terms.regimes import region_of
 from kept.terms.rights import RIGHTS, article_at
 from kept.terms.tongues import count, day, law, say, within
@@ -211,7 +211,7 @@ def _letter(
     elsewhere = any(p.title == say(_ELSEWHERE) and p.points for p in systems)
     told_of = [
         asked(controller, record, named, region),
-        *_outcome(controller, record, after, elsewhere=elsewhere),
+        *_outcome(controller, record, after, region, elsewhere=elsewhere),
         *systems,
         *_stays(controller, record, after, now),
         *_chosen(controller, record, named, region, now),
@@ -316,11 +316,11 @@ def asked(
 
 
 def _outcome(
-    controller: Controller, record: Receipts, after: Afterwards, *, elsewhere: bool
+    controller: Controller, record: Receipts, after: Afterwards, region: str, *, elsewhere: bool
 ) -> Iterator[Part]:
     case = record.case
     if case.state is State.REFUSED:
-        yield _refused(controller, record)
+        yield _refused(controller, record, region)
         return
     if case.state is State.WITHDRAWN:
         words = [say("The request was taken back on {day}, so we did nothing more.",
@@ -402,7 +402,8 @@ def _outcome(
             tuple(
                 say("{what}. Why: {why} In your case: {words} The law: {law}. What you can do:"
                     " {then}", what=p["title"], why=say(p["why"]),
-                    words=sentence(p["in_your_case"]), law=law(p["law"]), then=say(p["then"]))
+                    words=sentence(p["in_your_case"]), law=law(law_at(p["law"], region)),
+                    then=say(p["then"]))
                 for p in apart
             ),
         )  # fmt: skip
@@ -464,13 +465,16 @@ def _whole(record: Receipts, after: Afterwards) -> str:
     return say("It is done.")
 
 
-def _refused(controller: Controller, record: Receipts) -> Part:
+def _refused(controller: Controller, record: Receipts, region: str) -> Part:
     case = record.case
     lines = [say("We refuse this request, since {day}. Nothing was changed.",
                  day=spelt(controller, case.changed_at))]  # fmt: skip
     why = REFUSALS.get(case.refusal or "")
     if why is not None:
-        lines += [say("Why: {why}", why=say(why.words)), say("The law: {law}.", law=law(why.law))]
+        lines += [
+            say("Why: {why}", why=say(why.words)),
+            say("The law: {law}.", law=law(law_at(why.law, region))),
+        ]
     if record.words:
         lines.append(say("In your case: {words}", words=sentence(record.words)))
     if why is not None:
