@@ -11,7 +11,7 @@ import pytest
 
 from kept.app import promptly
 from kept.duties import rights
-from kept.duties.rights import close_case, reminding, tend
+from kept.duties.rights import close_case, reminding, reported, tend
 from kept.duties.rights.request import open_case
 from kept.terms.identifiers import parse
 from tests.asking import Desk, desk, links, text
@@ -247,6 +247,36 @@ def test_RIGHT_17_how_much_is_taken_in_all_is_for_the_deployment_to_say(
         one.source = "198.51.100.9"
         assert one.send("access", email="p9@example.org").status_code == 429
         assert len(one.controller.watch.alerts()) == 1
+
+
+def test_RIGHT_17_each_form_that_is_full_alerts_the_officers_by_its_name(
+    tmp_path: Path, kept_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reported, "LIMITS", (*reported.LIMITS[:-1], 2))
+    forms = {
+        "complaints-full": ("/privacy/complaints", {"words": "You wrote again."}),
+        "choices-full": ("/privacy/preferences", {}),
+        "reports-full": ("/privacy/requests/child", {"words": "She is nine."}),
+    }
+    with desk(tmp_path / "few", kept_url, extra="[desk]\nrequests = 2\n") as one:
+        for what, (path, fields) in forms.items():
+            met = []
+            for n in range(4):
+                one.source, who = f"198.51.100.{n}", f"p{n}@example.org"
+                sent = {**fields, "email": who, "about": who, "once": f"{what}{n}".rjust(32, "0")}
+                met.append(one.post(path, sent).status_code < 400)
+            assert met == [True, True, False, False], what
+            (alert,) = (a for a in one.controller.watch.alerts(unseen=True) if a.what == what)
+            assert (alert.people, alert.role) == (2, "person")
+        # Whoever alone asks too often is turned away, and that is no alert.
+        for n in range(4):
+            fields = {"email": "p0@example.org", "once": f"{n}".rjust(32, "7")}
+            one.post("/privacy/preferences", fields)
+        raised = [e.body["what"] for _, e in one.controller.ledger.entries(kind="alert.raised")]
+        assert raised == list(forms)
+        calls = [c.words for c in reminding.calls(one.controller, one.now)]
+        for words in ("form for complaints", "page of choices", "reports of a child"):
+            assert sum(words in said for said in calls) == 1, calls
 
 
 def test_RIGHT_17_sent_twice_is_one_request_and_changed_is_another(asked: Desk) -> None:

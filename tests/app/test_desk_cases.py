@@ -22,6 +22,7 @@ from kept.duties.rights.casework import can_carry_out
 from kept.duties.rights.delivery import code_for
 from kept.duties.rights.request import follows, open_case
 from kept.errors import UsageError
+from kept.records import watch
 from kept.records.case_state import State
 from kept.terms.identifiers import Identifier
 
@@ -549,6 +550,13 @@ def test_an_objection_stops_at_once_and_is_weighed(desk: Desk, outcome: str, cam
     assert f"Her objection is {came}; every system was asked." in words(olga.get(path).text)
 
 
+def test_what_an_objection_does_not_reach_stands_on_its_page(desk: Desk) -> None:
+    one = case(desk, "objection", BEN, HOW)
+    page = carried(desk, one, purpose="service.payment")
+    assert "What her objection does not reach" in page
+    assert desk.controller.cases.get(one).unmet == "whole"
+
+
 @pytest.mark.parametrize(
     ("right", "given", "then"),
     [
@@ -682,6 +690,10 @@ def test_clock_owner_and_ends(desk: Desk) -> None:
     assert olga.post(f"{path}/end", **said).status_code == 400, "without a reason of the law"
     assert olga.post(f"{path}/end", code="excessive", **said).status_code == 303
     assert desk.controller.cases.get(one).state is State.REFUSED
+    # Nobody has told her of it yet, and that is a task of whose the case is.
+    assert f'href="{path}#letter"' in ines.get("/desk?whose=mine").text
+    assert f'href="{path}#letter"' not in ines.get("/desk?whose=nobodys").text
+    assert f'href="{path}#letter"' not in olga.get("/desk?whose=mine").text
     assert olga.post(f"{path}/end", outcome="refused", words="again").status_code == 400
     assert "Write the letter" in olga.get(path).text
     assert olga.post(f"{path}/answer", country="Narnia").status_code == 400
@@ -921,6 +933,13 @@ def test_reports_that_came_in_a_crowd_are_seen_to_together(desk: Desk) -> None:
     assert "4 reports of data of a child had come within an hour" in words(
         olga.get("/desk/accounts").text
     )
+    for what in (watch.FULL, watch.COMPLAINTS_FULL, watch.CHOICES_FULL, watch.REPORTS_FULL):
+        desk.controller.turned_away(what, 7, desk.now)
+    page = words(olga.get("/desk/accounts").text)
+    for form in ("requests", "complaints", "letters to the page of choices", "reports of a child"):
+        assert f"The form for {form} turned people away" in page
+    assert "It takes 2,000 within an hour" in page
+    assert page.count("How many it takes stands in kept.toml [desk] requests.") == 3
     assert "Freeze these records" not in words(rita.get("/desk/reports").text)
     assert rita.post("/desk/reports", step="freeze", report=held).status_code == 403
     # What was not ticked waits on; nothing is ended without a reason.

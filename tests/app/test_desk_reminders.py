@@ -22,6 +22,7 @@ from kept.duties.rights import (
     complaints,
     entering,
     identity,
+    intake,
     mailing,
     reminding,
 )
@@ -445,3 +446,37 @@ def test_of_whom_was_told_before_the_day_can_be_entered_at_the_desk(desk: Desk) 
     assert olga.post(f"/desk/cases/{case}/acknowledge", on=day).status_code == 303
     assert _not_told(desk) == []
     assert "/acknowledge" not in olga.get(f"/desk/cases/{case}").text
+
+
+def test_by_a_mail_that_no_server_took_nobody_was_told_that_it_has_come(desk: Desk) -> None:
+    """Once it is given up somebody has to tell her; what stands on record by then is not so."""
+    controller = desk.controller
+    who, arrived = controller.actors.of("Kim", "intake", desk.now), controller.day(desk.now)
+    for address in ("ana@example.org", "ben@example.org"):
+        came = entering.Came("letter", arrived, (parse(f"email={address}"),), ("access",),
+                             "What do you hold of me?", "US-CA")  # fmt: skip
+        entering.add(controller, came, who, desk.now)
+    lost, told = controller.cases.all()
+    letters = "SELECT letter FROM intake WHERE case_number = %s"
+    with controller.database.connection() as c:
+        (sent,) = c.execute(letters, (told.number,)).fetchone() or ()
+        c.execute("UPDATE outbox SET outcome = 'sent', sent_at = %s WHERE id = %s",
+                  (desk.now, sent))  # fmt: skip
+    assert {one.state for one in (lost, told)} == {State.ACKNOWLEDGED}
+    desk.now += dt.timedelta(days=4)
+    for _ in range(2):  # given up, and noted
+        intake.tend(controller, desk.now)
+    lost, told = (controller.cases.get(one.id) for one in (lost, told))
+    assert (lost.state, told.state) == (State.RECEIVED, State.ACKNOWLEDGED)
+    assert [clock.acknowledged(controller, one) for one in (lost, told)] == [False, True]
+    desk.now += dt.timedelta(days=20)
+    calls = [c.about for c in reminding.calls(controller, desk.now) if "has come" in c.words]
+    assert calls == [lost.id]
+    late = [f for f in answered_in_time(controller, desk.now) if isinstance(f, Finding)]
+    assert sum("has come" in f.words for f in late) == 1
+    desk.account("keeper", "privacy-officer")
+    page = desk.browser(desk.session(desk.account("keeper"))).get(f"/desk/cases/{lost.id}").text
+    assert "she is still to be told" in page
+    clock.acknowledge(controller, lost.id, arrived + dt.timedelta(days=5), who, desk.now)
+    assert clock.acknowledged(controller, lost)
+    assert not any("has come" in c.words for c in reminding.calls(controller, desk.now))

@@ -29,6 +29,7 @@ store = "mailbox"
 url = "letters"
 mode = "act"
 map = "agency.yml"
+accounts = ["sam", "kim"]
 [systems.agency.options]
 days = 10
 remind = 3
@@ -58,7 +59,7 @@ def test_whoever_serves_a_system_sees_her_task_opens_it_and_says_what_became_of_
     desk.later(days=12)
     sam = desk.browser(desk.session(desk.account("sam")))
     start = sam.get("/desk").text
-    assert 'href="/desk/tasks"' in start
+    assert "2 tasks of people wait" in words(start)
     assert "2 tasks of people wait for an answer" in words(start)
     page = sam.get("/desk/tasks").text
     assert page.count('action="/desk/tasks/show"') == 2
@@ -93,7 +94,7 @@ def test_whoever_serves_a_system_sees_her_task_opens_it_and_says_what_became_of_
     ]  # fmt: skip
     assert "Jo" not in str(desk.entries("word.given"))
     assert "Nothing waits" in words(sam.get("/desk/tasks").text)
-    assert "/desk/tasks" not in sam.get("/desk").text
+    assert "of people wait" not in words(sam.get("/desk").text)
     page = sam.get("/desk/tasks?all").text
     assert page.count('action="/desk/tasks/show"') == 2
     before = len(desk.entries("data.shown"))
@@ -143,6 +144,31 @@ def test_what_recipients_were_told_is_no_task_of_whoever_serves_systems(desk: De
     assert f"/desk/cases/{notice.case}" in page
     assert "ana@example.org" in olga.post("/desk/tasks/show", task=notice.id).text
     assert olga.post("/desk/tasks/done", **sent).status_code == 303
+
+
+def test_whoever_serves_systems_sees_the_tasks_of_his_own_alone(desk: Desk) -> None:
+    rights.erase(desk.controller, ASKED, desk.now)
+    desk.controller.deliver(desk.now)
+    (task,) = (t for t in desk.controller.tasks() if t.system == "agency")
+    roles = {"sam": "system-owner", "pat": "system-owner", "abel": "approver", "olga": ""}
+    for name, role in roles.items():
+        account = desk.account(name, *([role] if role and name != "sam" else []))
+        browser = desk.browser(desk.session(account))
+        page, first = browser.get("/desk/tasks").text, words(browser.get("/desk").text)
+        assert ('aria-current="page">Tasks</a>' in page) is ("system-owner" in account.roles)
+        shown = browser.post("/desk/tasks/show", task=task.id)
+        if name == "pat":
+            assert task.id not in page
+            assert "stands at no system" in words(page)
+            assert "wait for an answer" not in first
+            assert (shown.status_code, "ana@example.org" in shown.text) == (404, False)
+            done = {"task": task.id, "outcome": "nothing-found", "words": "Pat said so"}
+            assert browser.post("/desk/tasks/done", **done).status_code == 404
+        else:
+            assert task.id in page, name
+            assert "stands at no system" not in words(page)
+            assert (shown.status_code, "ana@example.org" in shown.text) == (200, True)
+    assert desk.entries("word.given") == []
 
 
 def test_a_task_that_cannot_be_read_keeps_nobody_from_the_first_page(desk: Desk) -> None:
@@ -204,7 +230,7 @@ def scored(tmp_path: Path, kept_url: str) -> Iterator[Desk]:
         own.execute("CREATE TABLE score (id INTEGER PRIMARY KEY, mail TEXT, worth TEXT)")
         own.execute("INSERT INTO score VALUES (1, 'ana@example.org', 'high')")
     more = f'[systems.stats]\nstore = "sqlite"\nurl = "sqlite:///{directory / "stats.sqlite"}"\n'
-    more += 'mode = "act"\nmap = "stats.yml"\n'
+    more += 'mode = "act"\nmap = "stats.yml"\naccounts = ["sam"]\n'
     with opened(directory, kept_url, extra=EXTRA + more) as made:
         made.account("olga", "privacy-officer")
         made.account("sam", "system-owner")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import datetime as dt
 import json
 import urllib.parse
@@ -206,6 +207,33 @@ def test_an_opt_out_is_done_at_once_and_an_opt_in_after_a_code_only(house: House
     house.desk.post(page, {"do": "code", "code": house.desk.inbox.code(email)})
     assert house.one.status(back["request_id"]).json()["status"] == "fulfilled"
     assert "objection:advertising.targeted" not in house.desk.held(f"email={email}")
+
+
+def test_an_opt_in_frees_all_that_was_proven_of_her_with_it_and_no_more(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The number that the agent checked, once she has typed her code; never one it only names."""
+    controller, sold = house.desk.controller, "objection:advertising.targeted"
+    assert controller.drp is not None
+    both = dataclasses.replace(controller.drp, verifications=("email", "phone_number"))
+    monkeypatch.setattr(controller, "drp", both)
+    for number, sure in (("+4930123451", True), ("+4930123452", False)):
+        house.desk.later(hours=2)
+        email = f"{uuid.uuid4().hex[:8]}@example.org"
+        hers = {"phone_number": number, "phone_number_verified": sure, "regime": "ccpa"}
+        out = house.one.ask("sale:opt-out", email, **hers).json()
+        assert out["status"] == "fulfilled", out
+        back = house.one.ask("sale:opt-in", email, **hers).json()
+        assert back["reason"] == "need_user_verification"
+        assert sold in house.desk.held(f"phone={number}")  # the agent's word alone frees nothing
+        page = urllib.parse.urlsplit(back["user_verification_url"]).path
+        house.desk.post(page, {"do": "code", "code": house.desk.inbox.code(email)})
+        assert house.one.status(back["request_id"]).json()["status"] == "fulfilled"
+        assert sold not in house.desk.held(f"email={email}")
+        assert (sold in house.desk.held(f"phone={number}")) is not sure
+    only = ["rights.objections-stop-the-purpose"]
+    (fine,) = run(controller, registered(), house.desk.now, names=only)
+    assert not fine.findings
 
 
 def test_a_policy_that_counts_nothing_as_checked_asks_the_person(

@@ -348,6 +348,9 @@ def test_a_case_says_what_came_of_an_objection(kept: Kept, place: Path) -> None:
         assert ("in force" in ran.out.lower()) == (outcome is not None), ran.said
         case = ran.out.split()[1].rstrip(":")
         made.append((case, came))
+        shown = kept("case", "show", case, "--dir", place, "--json").document
+        barred = [(n["purpose"], n["grounds"]) for n in shown["inapplicable"]]
+        assert barred == ([] if outcome else [("service", ["Contract"])])
         if outcome:
             ran = kept("rights", "weigh", "--case", case, "--outcome", outcome,
                        "--grounds", "weighed", "--dir", place)  # fmt: skip
@@ -357,6 +360,7 @@ def test_a_case_says_what_came_of_an_objection(kept: Kept, place: Path) -> None:
         shown = kept("case", "show", case, "--dir", place).out
         assert f"objection, closed, {came}, 1 person" in shown
         assert re.search(rf"{case} .*closed, {came} ", listed), listed
+    assert "Nobody can object to: " in shown
 
 
 def test_like_errors_end_alike(kept: Kept, place: Path, tmp_path: Path) -> None:

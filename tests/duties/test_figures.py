@@ -138,6 +138,8 @@ def test_what_is_granted_but_for_a_part_is_not_counted_as_whole(
         mailing.handed(controller, case.id, NOW.date(), officer, NOW)
         (row,) = figures.counted(controller, 2026, END)
         assert (row.received, row.whole, row.partly) == (1, 0, 1)
+        # Of whom nobody said where she lives the strictest rule counts, and not its country.
+        assert row.regime == "unknown"
 
 
 def test_a_row_that_somebody_typed_counts_nothing(controller: Controller) -> None:

@@ -70,6 +70,11 @@ def test_an_objection_that_stops_nothing_lists_what_goes_on(world: Path) -> None
         )  # fmt: skip
         words = _flat(letter(controller, asked.case, NOW))
     assert "Nothing stops: what you object to rests on grounds" in words
+    assert "What your objection does not reach" in words
+    assert "rest neither on our interests nor on your consent" in words
+    assert "Take payment and write invoices. On which ground: contract. Our policy says" in words
+    assert "Your choice" not in words
+    assert "If you do not agree" in words
     going = words.partition("What goes on all the same")[2]
     assert "On which ground: contract; it does not rest on what this choice takes away." in going
 
@@ -429,6 +434,8 @@ def test_every_reason_to_refuse_names_the_law_a_complaint_and_a_court(
         assert [words for words in wanted if words not in text] == [], code
         assert not made.complete
         assert "is done" not in text.lower()
+        there = _flat(letter(controller, case, NOW + DAY, country="GB"))
+        assert f"The law: {why.law.replace('GDPR', 'UK GDPR')}" in there
     with pytest.raises(UsageError, match="no such case"):
         letter(controller, "none", NOW)
 

@@ -237,6 +237,25 @@ def test_what_rests_on_a_contract_goes_on_and_she_is_told(controller: Controller
     (told,) = [t for t in answer.goes_on if t.purpose == "service.payment"]
     assert "does not reach it" in told.why
     assert _bodies(controller, "objection.made") == []
+    (noted,) = _bodies(controller, "objection.inapplicable")
+    assert (noted["case"], noted["purpose"]) == (answer.case, "service.payment")
+    assert noted["bases"] == ["contract"]
+
+
+def test_what_it_does_not_reach_is_noted_once_with_the_bases(
+    controller: Controller, world: Path
+) -> None:
+    """Beside what it stops, and though it goes on later for a system that was away."""
+    asked = ("marketing", "service.payment")
+    away = (world / "shop.sqlite").rename(world / "away.sqlite")
+    case = _object(controller, ANA, *asked).case
+    away.rename(world / "shop.sqlite")
+    again = rights.object_to(controller, Request((), case=case), asked, NOW, region="EEA")
+    assert again.complete
+    assert {b["purpose"] for b in _bodies(controller, "objection.made")} == {"marketing"}
+    assert [b["purpose"] for b in _bodies(controller, "objection.inapplicable")] == [
+        "service.payment"
+    ]
 
 
 def test_nothing_happens_before_it_is_known_who_asks_and_what_for(controller: Controller) -> None:

@@ -833,6 +833,16 @@ class Controller:
             connection,
         )  # fmt: skip
 
+    def turned_away(self, what: str, came: int, now: dt.datetime) -> None:
+        """Alert officers, once an hour, that a public form (`what`, as records.watch names them)
+        turns people away, so many having come within an hour. Of nobody anything is kept.
+        """
+        with self.database.connection() as c:
+            actor = self.actors.of("by herself", "person", now, connection=c)
+            if self.watch.flooded(actor, came, now, connection=c, what=what):
+                body = {"what": what, "people": came, "records": 0, "actor": name(actor.role)}
+                self.ledger.append_in(c, [Entry("alert.raised", now, body)])
+
     def digest(self, data: bytes) -> str:
         """A keyed hash (64 hex digits) for the ledger of what else could be guessed from it:
         plans with their row keys, words of people. Comparable within this deployment only.

@@ -172,7 +172,8 @@ class Dataset:
 class System:
     """A place where personal data lies. Without a store it is known but cannot be asked.
 
-    `owner` answers for it; `declared` is what people vouch for of how safe it is.
+    `owner` answers for it; `accounts` of the staff see its tasks in the role `system-owner`;
+    `declared` is what people vouch for of how safe it is.
     """
 
     name: str
@@ -183,6 +184,7 @@ class System:
     country: str | None = None
     file: str = ""
     owner: str | None = None
+    accounts: tuple[str, ...] = ()
     declared: tuple[Declared, ...] = ()
 
 

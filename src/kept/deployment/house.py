@@ -44,7 +44,7 @@ _LONGEST_WORD = dt.timedelta(days=3_650)
 _DOCUMENT = frozenset({"signer", "date", "expires", "file"})
 _DECLARED = frozenset({"by", "date", "expires", "how"})
 _SYSTEM = frozenset(
-    {"store", "url", "mode", "map", "title", "country", "options", "owner", "declared"}
+    {"store", "url", "mode", "map", "title", "country", "options", "owner", "accounts", "declared"}
 )
 
 
@@ -449,5 +449,6 @@ def system(path: Path, name: str, table: Any) -> SystemConfig:
         title=toml.perhaps(path, table, "title"),
         country=toml.perhaps(path, table, "country"),
         owner=toml.perhaps(path, table, "owner"),
+        accounts=toml.names(path, table.get("accounts", ()), "accounts"),
         declared=_declared(path, place, table.get("declared", {})),
     )

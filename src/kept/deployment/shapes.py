@@ -56,6 +56,7 @@ class SystemConfig:
     title: str | None = None
     country: str | None = None
     owner: str | None = None
+    accounts: tuple[str, ...] = ()
     declared: tuple[Declared, ...] = ()
 
     @property
@@ -457,6 +458,7 @@ class Deployment:
                 title=system.title or self.systems[name].title,
                 country=system.country or self.systems[name].country,
                 owner=self.systems[name].owner,
+                accounts=self.systems[name].accounts,
                 declared=self.systems[name].declared,
             )
             for name, system in datamap.systems.items()

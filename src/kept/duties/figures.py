@@ -29,7 +29,8 @@ OUTCOMES: Final = ("whole", "partly", "refused", "withdrawn", "open")
 
 _QUERY: Final[LiteralString] = f"""
 WITH one AS (
-    SELECT r."right" AS right_, coalesce(g.regime, 'none') AS regime,
+    SELECT r."right" AS right_,
+        CASE k.region WHEN 'unknown' THEN k.region ELSE coalesce(g.regime, 'none') END AS regime,
         coalesce(i.channel, 'staff') AS channel, r.state, k.extended, k.due,
         coalesce(k.arrived, (r.opened_at AT TIME ZONE %(zone)s)::date) AS arrived,
         {DAY} AS answered,

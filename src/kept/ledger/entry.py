@@ -292,6 +292,8 @@ _TABLE: Final = (
           "case:name right:name done:count cannot:count left:count escalated:count"),
     # Where values that were made of what was wrong are asked to be made anew.
     _kind(149, "derived.asked", "case:name right:name places:names"),
+    # What was objected to, and rests on bases to which nobody can object, or on none.
+    _kind(150, "objection.inapplicable", "purpose:name bases:names"),
     _kind(1000, "use.decided",
           "purpose:name allowed:flag activity?:name category?:name context?:name recipient?:name"
           " region?:name basis?:name reason?:name channel?:name people?:count epoch?:count"),

@@ -42,8 +42,9 @@ TRANSITIONS: Final[Mapping[State, frozenset[State]]] = MappingProxyType(
         State.RECEIVED: frozenset(
             (State.ACKNOWLEDGED, State.IDENTIFIED, State.PLANNED, State.REFUSED, State.WITHDRAWN)
         ),
+        # Back, where no server took the mail that was to tell her.
         State.ACKNOWLEDGED: frozenset(
-            (State.IDENTIFIED, State.PLANNED, State.REFUSED, State.WITHDRAWN)
+            (State.RECEIVED, State.IDENTIFIED, State.PLANNED, State.REFUSED, State.WITHDRAWN)
         ),
         State.IDENTIFIED: frozenset((State.PLANNED, State.REFUSED, State.WITHDRAWN)),
         State.PLANNED: frozenset((State.PLANNED, State.APPROVED, State.REFUSED, State.WITHDRAWN)),

@@ -23,6 +23,7 @@ from kept.errors import UsageError
 from kept.keys import Fresh, Vault
 from kept.records import letter_scan
 from kept.records.ids import new_id
+from kept.records.outbox import GIVEN_UP
 from kept.terms import tongues
 from kept.terms.asks import QUESTION, UNCLEAR
 from kept.terms.identifiers import Identifier
@@ -73,7 +74,9 @@ class Typed(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """One row. `asked` are kinds of terms.asks; `cases` (kind, id) of the cases opened on it."""
+    """One row. `asked` are kinds of terms.asks; `cases` (kind, id) of the cases opened on it.
+    `untold_at`: no server had taken the mail that it has come.
+    """
 
     id: str
     number: int
@@ -91,6 +94,7 @@ class Intake:
     actor: int | None
     cases: tuple[tuple[str, str], ...]
     held_at: dt.datetime | None = None
+    untold_at: dt.datetime | None = None
 
     @property
     def held(self) -> bool:
@@ -148,7 +152,8 @@ _COLUMNS: Final = (
     "i.id, i.number, i.channel, i.state, i.asked, i.region, i.arrived, i.arrived_at, i.expires_at,"
     " i.verified_at, i.frozen_at, i.ended_at, i.outcome, i.actor,"
     " (SELECT json_agg(json_build_array(k.asked, r.id) ORDER BY r.number) FROM intake_case k"
-    " JOIN rights_case r ON r.number = k.case_number WHERE k.number = i.number), i.held_at"
+    " JOIN rights_case r ON r.number = k.case_number WHERE k.number = i.number), i.held_at,"
+    " i.untold_at"
 )
 
 _NEXT: Final = "nextval(pg_get_serial_sequence('intake', 'number'))"
@@ -186,6 +191,8 @@ DATASETS: Final = (
         Field("verified_at", "datetime"),
         Field("frozen_at", "datetime"),
         Field("held_at", "datetime"),
+        Field("letter"),
+        Field("untold_at", "datetime"),
         Field("ended_at", "datetime"),
         Field("outcome", category="rights-case"),
         Field("actor", "integer"),
@@ -558,6 +565,24 @@ class Intakes:
         sealed = self._vault.seal(-one.number, _CLASS, words, _WORDS, connection=connection)
         connection.execute("UPDATE intake SET sealed = %s WHERE number = %s", (sealed, one.number))
 
+    def told_by(self, one: Intake, letter: str, *, connection: Connection) -> None:
+        """A letter of the outbox is to tell her that it has come."""
+        connection.execute("UPDATE intake SET letter = %s WHERE number = %s", (letter, one.number))
+
+    def untold(self, now: dt.datetime, *, connection: Connection) -> list[Intake]:
+        """Note what became of the letters that were to tell that something has come; of those that
+        no server took, what it was.
+        """
+        rows = connection.execute(
+            "UPDATE intake i SET letter = NULL,"
+            " untold_at = CASE WHEN o.outcome = %s THEN %s::timestamptz END"
+            " FROM outbox o WHERE o.id = i.letter AND o.outcome IS NOT NULL"
+            " RETURNING i.number, i.untold_at IS NOT NULL",
+            (GIVEN_UP, now),
+        ).fetchall()
+        lost = sorted(number for number, given_up in rows if given_up)
+        return self._all(connection, "i.number = ANY(%s)", (lost,))
+
     def give_up(self, one: Intake, *, connection: Connection) -> bool:
         """Whoever asked takes back what nobody confirmed: nothing is left but that it counts
         against the limits until it leaves. False where it was confirmed in the meantime.
@@ -728,7 +753,7 @@ def _intake(r: tuple[Any, ...]) -> Intake:
         id=r[0], number=r[1], channel=r[2], state=State(r[3]), asked=tuple(r[4].split()),
         region=r[5], arrived=r[6], arrived_at=r[7], expires_at=r[8], verified_at=r[9],
         frozen_at=r[10], ended_at=r[11], outcome=r[12], actor=r[13],
-        cases=tuple((kind, id_) for kind, id_ in r[14] or ()), held_at=r[15],
+        cases=tuple((kind, id_) for kind, id_ in r[14] or ()), held_at=r[15], untold_at=r[16],
     )  # fmt: skip
 
 

@@ -20,11 +20,15 @@ from kept.records.actor import Actor
 #: What is counted together, and for how long it is remembered.
 HOUR: Final = dt.timedelta(hours=1)
 #: What an alert is about: many people opened; something done alone that takes two people; more
-#: reports of children than are acted on without a person; a public form that takes no more.
+#: reports of children than are acted on without a person; a public form that takes no more: of
+#: requests, of complaints, of letters that lead to the page of choices, of reports of children.
 BULK: Final = "bulk-reading"
 ALONE: Final = "done-alone"
 FLOOD: Final = "report-flood"
 FULL: Final = "form-full"
+COMPLAINTS_FULL: Final = "complaints-full"
+CHOICES_FULL: Final = "choices-full"
+REPORTS_FULL: Final = "reports-full"
 _REMEMBERED: Final = dt.timedelta(days=30)
 
 DATASETS: Final = (

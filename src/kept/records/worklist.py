@@ -39,7 +39,7 @@ DATASETS: Final = (
 
 #: Cases that were done within a year and may be untold: those are, of which `day` is NULL.
 _UNTOLD: Final[LiteralString] = (
-    f'SELECT r.id, r.number, r."right", k.due, a.shown, {DAY} AS day'
+    f'SELECT r.id, r.number, r."right", k.due, a.shown, o.account, {DAY} AS day'
     " FROM rights_case r JOIN case_clock k ON k.number = r.number"
     " LEFT JOIN case_owner o ON o.number = r.number"
     " LEFT JOIN account a ON a.account = o.account WHERE k.untold"
@@ -155,19 +155,23 @@ class Worklist:
         return Tally(*row)
 
     def untold(
-        self, now: dt.datetime, zone: dt.tzinfo, most: int | None, before: dt.date | None = None
-    ) -> tuple[list[Untold], int]:
+        self, now: dt.datetime, zone: dt.tzinfo, most: int | None, before: dt.date | None = None,
+        *, owner: int | None = None, nobodys: bool = False,
+    ) -> tuple[list[Untold], int]:  # fmt: skip
         """Cases that were done within the last year and of which nobody was told, up to `most`
         (None: all) in order of their last day; and how many there are; with `before` of those due
-        before a day. Of what staff say that she took back she is told, too. `zone`: whose midnight
-        counts.
+        before a day, with `owner` of the task of an account, or `nobodys`. Of what staff say that
+        she took back she is told, too. `zone`: whose midnight counts.
         """
         with self._database.by_statement() as c:
             rows = c.execute(
                 f'SELECT id, "right", due, shown, count(*) OVER () FROM ({_UNTOLD}) one'
                 " WHERE day IS NULL AND (%(before)s::date IS NULL OR due < %(before)s)"
+                " AND (%(owner)s::bigint IS NULL OR account = %(owner)s)"
+                " AND (NOT %(nobodys)s OR account IS NULL)"
                 " ORDER BY due, number LIMIT %(most)s",
-                values(now, zone) | {"most": most, "before": before},
+                values(now, zone)
+                | {"most": most, "before": before, "owner": owner, "nobodys": nobodys},
             ).fetchall()
         return [Untold(*row[:4]) for row in rows], int(rows[0][4]) if rows else 0
 

@@ -103,3 +103,8 @@ def refusal(code: str) -> Refusal:
             fix="that nothing is held is no refusal: carry the case out, and the answer says so",
         )
     return REFUSALS[code]
+
+
+def law_at(law: str, region: str) -> str:
+    """What a reason rests on, as the law of a region is called: that of the UK is the UK GDPR."""
+    return law.replace("GDPR", "UK GDPR") if region == "UK" else law

@@ -21,11 +21,12 @@ from kept.app.output import table
 from kept.controller import Controller
 from kept.controller.execute import BY_MODE
 from kept.duties.rights import casework, close_case, delivery, derived, mailing, proving
+from kept.duties.rights.choice import beyond
 from kept.duties.rights.clock import came_of, in_force, told_on, too_early
 from kept.duties.rights.covering import decided_since
 from kept.duties.rights.parts import PACKED, refuse_part
 from kept.duties.rights.planning import undecided
-from kept.duties.rights.receipts import Receipts, not_asked, to_weigh
+from kept.duties.rights.receipts import Receipts, inapplicable, not_asked, to_weigh
 from kept.duties.rights.recipients import informed
 from kept.duties.rights.request import VERBS, by_herself, follows
 from kept.duties.rights.shown import gathered, problems, summed
@@ -176,6 +177,7 @@ def show(
         notes = controller.casework.notes(one) if show else []
         many_notes = controller.casework.how_many_notes(one)
         came = [i.id for i in controller.intakes.of_case(one.id)]
+        past_reach = beyond(controller, inapplicable(controller, one))
     document: dict[str, Any] = {
         **_document(one),
         **time.document(changes),
@@ -204,6 +206,9 @@ def show(
                 "state": casework.stands(t, moment(now)),
             }
             for t in tasks
+        ],
+        "inapplicable": [
+            {"purpose": purpose, "grounds": list(grounds)} for purpose, _, grounds in past_reach
         ],
         "told": [t.document() for t in told],
         "anew": [a.document() for a in anew],
@@ -293,6 +298,10 @@ def show(
     if tasks:
         head = ("task of people", "where", "to do", "due", "#reminders", "state")
         words += ["", table(head, working.task_rows(tasks, moment(now)))]
+    words += [
+        f"Nobody can object to: {what} ({', '.join(grounds).lower() or 'nothing is done for it'})"
+        for _, what, grounds in past_reach
+    ]
     words += recipients_told(told) + made_anew(anew)
     words += [
         f"{_letter(_MAILED, m.kind, one, m.put_at)}, {m.put_at:%Y-%m-%d %H:%M}:"

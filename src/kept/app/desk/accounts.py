@@ -12,9 +12,22 @@ from kept.app.desk.guard import Asked, form, session
 from kept.app.desk.render import back, page, said
 from kept.controller import Controller
 from kept.duties import staff
+from kept.duties.rights import reported
 from kept.errors import KeptError
 from kept.records.account import STAFF, Account
+from kept.records.watch import CHOICES_FULL, COMPLAINTS_FULL, FULL, REPORTS_FULL
 
+#: What turned people away, as `records.watch` names it: the form, and where its number stands.
+_SETTING: Final = "How many it takes stands in kept.toml [desk] requests."
+_FULL: Final = {
+    FULL: ("form for requests", _SETTING),
+    COMPLAINTS_FULL: ("form for complaints", _SETTING),
+    CHOICES_FULL: ("form for letters to the page of choices", _SETTING),
+    REPORTS_FULL: (
+        "form for reports of a child",
+        f"It takes {reported.LIMITS[-1]:,} within an hour; kept.toml does not change that.",
+    ),
+}  # fmt: skip
 #: Grants that are over and still shown, newest first.
 _PAST: Final = 50
 
@@ -148,7 +161,7 @@ def _shown(request: Asked, state: State, problem: str | None = None) -> Response
         past=[g for g in grants if not g.holds(now)][: -_PAST - 1 : -1],
         linked=controller.links.all(),
         named={a.number: a for a in accounts}, staff_roles=STAFF,
-        open_alerts=controller.watch.alerts(unseen=True),
+        forms=_FULL, open_alerts=controller.watch.alerts(unseen=True),
         review_days=controller.desk.review_days,
         alone=staff.officers(controller, now) <= {session(request).account.number},
     )  # fmt: skip

@@ -36,10 +36,11 @@ from kept.duties.rights import (
     proving,
     redaction,
 )
+from kept.duties.rights.choice import beyond
 from kept.duties.rights.covering import decided_since
 from kept.duties.rights.letter import answer_case
 from kept.duties.rights.planning import undecided
-from kept.duties.rights.receipts import BEFORE, not_asked, to_weigh
+from kept.duties.rights.receipts import BEFORE, inapplicable, not_asked, to_weigh
 from kept.duties.rights.recipients import informed
 from kept.duties.rights.request import VERBS, by_herself, can_end
 from kept.duties.rights.restriction import GROUNDS
@@ -71,6 +72,7 @@ _CAME: Final = {
     CaseState.CLOSED: "was closed",
     CaseState.REFUSED: "was refused", CaseState.WITHDRAWN: "was taken back",
 }  # fmt: skip
+_UNTOLD: Final = "no mail server took the letter that it has come: she is still to be told"
 _DOES: Final = {
     Action.READ: "read", Action.DELETE: "deleted", Action.OVERWRITE: "overwritten",
     Action.ANONYMISE: "made nobody’s", Action.REDACT: "name taken out",
@@ -284,6 +286,7 @@ def shown(
         alone_may=not separation.never(session(request).account.name, controller.did(one)),
         leaving=_leaving(lets, state, one) if roles & CASES else None,
         places=_places(controller), clauses=holds.allowing(controller.bundle),
+        beyond=beyond(controller, inapplicable(controller, one)),
         apart=[(parts.called(controller, p), refusal(p.code).law)
                for p in controller.parts.of(one)],
         can={
@@ -437,12 +440,16 @@ def _summed(controller: Controller, steps: list[StepRecord]) -> list[tuple[tuple
 
 def _events(controller: Controller, one: Case) -> list[tuple[dt.datetime, str, str, str]]:
     """States that one act went through at one moment stand together."""
+    events = controller.cases.events(one)
     return [
-        (at, ", ".join(_CAME[e.state] for e in those), who.name, who.role)
-        for (at, who), those in itertools.groupby(
-            controller.cases.events(one), lambda e: (e.at, e.actor)
+        (
+            at,
+            ", ".join(_UNTOLD if e.state is CaseState.RECEIVED and e is not events[0]
+                      else _CAME[e.state] for e in those),
+            who.name, who.role,
         )
-    ]
+        for (at, who), those in itertools.groupby(events, lambda e: (e.at, e.actor))
+    ]  # fmt: skip
 
 
 def _purposes(controller: Controller) -> list[tuple[str, str]]:

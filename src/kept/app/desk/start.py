@@ -57,9 +57,9 @@ def start(request: Asked, state: State) -> Response[str]:
     day = dt.timedelta(days=1)
     before = {None: None, "late": today, "today": today + day, "week": week + day}[due]
     met = _PLACE.fullmatch(asked.get("after", ""))
+    mine = who.number if whose == "mine" else None
     lines = controller.worklist.page(
-        right=right, state=at, owner=who.number if whose == "mine" else None,
-        nobodys=whose == "nobodys", before=before,
+        right=right, state=at, owner=mine, nobodys=whose == "nobodys", before=before,
         after=_place(met) if met else None, most=PAGE + 1,
     )  # fmt: skip
     filters = {"due": due, "right": right, "state": at, "whose": whose}
@@ -69,9 +69,12 @@ def start(request: Asked, state: State) -> Response[str]:
     if last is not None:
         after = f"{last.due}.{last.number}"
         onward = "/desk?" + urllib.parse.urlencode({**chosen, "after": after})
-    # Under a number stands all that it counts; by what else a case is chosen waits to be done.
-    untold, silent = ([], 0) if chosen.keys() - {"due"} or met else controller.worklist.untold(
-        now, controller.desk.zone, _ASKED, before
+    # Under a number, and of whose task it is, stands all; by what else a case is chosen waits to be
+    # done.
+    untold, silent = ([], 0) if chosen.keys() - {"due", "whose"} or met else (
+        controller.worklist.untold(
+            now, controller.desk.zone, _ASKED, before, owner=mine, nobodys=whose == "nobodys"
+        )
     )  # fmt: skip
     return page(
         request, "desk_start.html.j2", rights=RIGHTS, states=STATES, whose=_WHOSE, dues=_DUE,
@@ -97,7 +100,7 @@ def _tasks(request: Asked, controller: Controller) -> int | None:
     if not may(request, "task done"):
         return 0
     try:
-        return sum(t.open for t in casework.serves(controller, session(request).account.roles))
+        return sum(t.open for t in casework.serves(controller, session(request).account))
     except StoreError:
         return None
 

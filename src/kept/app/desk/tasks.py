@@ -16,6 +16,7 @@ from kept.app.desk.working import actor
 from kept.controller import Controller
 from kept.duties import staff
 from kept.duties.rights import casework, recipients
+from kept.duties.rights.request import MAY_OVERRIDE
 from kept.errors import KeptError, StoreError, UsageError
 from kept.model.plan import Action
 from kept.stores.letters import letter
@@ -100,7 +101,7 @@ def _record(request: Asked, state: State, asked: Task, sent: Form) -> None:
 
 
 def _found(request: Asked, state: State) -> Task:
-    tasks = casework.serves(state.controller, session(request).account.roles)
+    tasks = casework.serves(state.controller, session(request).account)
     one = next((t for t in tasks if t.id == form(request).one("task")), None)
     if one is None:
         raise NotFoundException
@@ -127,14 +128,21 @@ def _listed(
 ) -> Response[str]:  # fmt: skip
     controller: Controller = state.controller
     now, settled = state.clock(), "all" in request.query_params
-    tasks = casework.serves(controller, session(request).account.roles)
+    tasks = casework.serves(controller, session(request).account)
     listed = [t for t in tasks if settled or t.open]
     return page(
         request, "desk_tasks.html.j2", 400 if problem else 200, problem=problem, opened=opened,
         found=[(t, casework.stands(t, now), _where(controller, t)) for t in listed[:_SHOWN]],
-        more=max(len(listed) - _SHOWN, 0), settled=settled, does=DOES, became=casework.became,
+        more=max(len(listed) - _SHOWN, 0), settled=settled, owns=_owns(request, controller),
+        does=DOES, became=casework.became,
         where=_where(controller, opened["one"]) if opened else "",
     )  # fmt: skip
+
+
+def _owns(request: Asked, controller: Controller) -> bool:
+    """Whether there are systems of which whoever asks sees the tasks."""
+    account = session(request).account
+    return bool(account.roles & MAY_OVERRIDE or casework.owned(controller, account))
 
 
 def _where(controller: Controller, one: Task) -> str:

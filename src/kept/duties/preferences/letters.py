@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import hmac
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +18,7 @@ from kept.policy.spoken import named
 from kept.records.intake import CODE_GOOD, LIMITS, WINDOW
 from kept.records.preference import PAGE_GOOD, Use, Way, read, token, way_of
 from kept.records.subject import suppression_mac
+from kept.records.watch import CHOICES_FULL
 from kept.terms.identifiers import Identifier
 from kept.terms.tongues import spoken
 
@@ -26,7 +29,13 @@ ONE_CLICK: Final = "List-Unsubscribe=One-Click"
 
 
 class TooMany(UsageError):
-    """More was asked within the hour than is taken: the same for everybody."""
+    """More was asked within the hour than is taken: the same for everybody. `came`: how many from
+    everybody together, where those are too many and she herself has not asked too often.
+    """
+
+    def __init__(self, came: int | None) -> None:
+        super().__init__("more was asked within the hour than is taken", fix="ask again later")
+        self.came = came
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +84,7 @@ def send_link(controller: Controller, address: str, source: str, now: dt.datetim
     made = token(controller.vault, way_of(controller.vault, "page", person, now))
     page = f"{controller.site_url}/p/{made}{named(controller.bundle, spoken().chosen)}"
     values = {"link": page, "days": str(PAGE_GOOD.days)}
-    with controller.database.connection() as c:
+    with _turning_away(controller, now), controller.database.connection() as c:
         _within_limits(controller, mac, source, now, c)
         controller.preference_mail.put(mac, source, now, connection=c)
         controller.outbox.put(
@@ -94,7 +103,7 @@ def send_code(
     mac = suppression_mac(controller.vault, person)
     if hers.kind != "email" or not hmac.compare_digest(mac, hers.mac):
         # Counted as a letter is: whoever has her link tries few addresses.
-        with controller.database.connection() as c:
+        with _turning_away(controller, now), controller.database.connection() as c:
             _within_limits(controller, hers.mac, source, now, c)
             controller.preference_mail.put(hers.mac, source, now, connection=c)
         return None
@@ -104,7 +113,7 @@ def send_code(
         "code": f"{code[:4]} {code[4:]}",
         "asked": "\n".join(titles[p] for p in wanted if p in titles),
     }
-    with controller.database.connection() as c:
+    with _turning_away(controller, now), controller.database.connection() as c:
         _within_limits(controller, mac, source, now, c)
         controller.preference_mail.put(
             mac, source, now, connection=c, token=ask, code=code, wanted=wanted
@@ -128,5 +137,19 @@ def _within_limits(
     met = controller.preference_mail.tally(mac, source, now - WINDOW, connection=c)
     counts = (met.pair, met.address, met.source, met.all)
     limits = (*LIMITS, controller.desk.requests)
-    if any(count >= most for count, most in zip(counts, limits, strict=True)):
-        raise TooMany("more was asked within the hour than is taken", fix="ask again later")
+    past = [count >= most for count, most in zip(counts, limits, strict=True)]
+    if any(past):
+        raise TooMany(None if any(past[:-1]) else met.all)
+
+
+@contextmanager
+def _turning_away(controller: Controller, now: dt.datetime) -> Iterator[None]:
+    """Alert the officers where somebody is turned away because of all others. Around the
+    transaction that this undoes.
+    """
+    try:
+        yield
+    except TooMany as many:
+        if many.came is not None:
+            controller.turned_away(CHOICES_FULL, many.came, now)
+        raise

@@ -317,11 +317,16 @@ def _out(controller: Controller, one: Intake, now: dt.datetime) -> None:
 
 
 def _in(controller: Controller, one: Intake, now: dt.datetime) -> None:
-    """What had stopped may go on. A consent where one is needed is not made by this."""
-    who = Identifier("email", controller.intakes.said(one)["person"])
-    subjects, purposes = controller.subjects.find([who]), sale_purposes(controller)
+    """What had stopped may go on, for all that was proven of her here. A consent where one is
+    needed is not made by this.
+    """
+    said, purposes = controller.intakes.said(one), sale_purposes(controller)
+    proven = [("email", said["person"]), *said.get("identity", ())]
+    who = tuple(dict.fromkeys(Identifier(kind, value) for kind, value in proven))
+    subjects = controller.subjects.find(who)
     sold = {name(purpose) for purpose in purposes}
-    hers = {case.id for case in controller.cases.naming(who) if case.right == "objection"}
+    naming = [case for each in who for case in controller.cases.naming(each)]
+    hers = {case.id for case in naming if case.right == "objection"}
     made = dict.fromkeys(
         (str(e.body["purpose"]), str(e.body["case"]))
         for _, e in controller.ledger.entries(kind="objection.made")
@@ -330,7 +335,8 @@ def _in(controller: Controller, one: Intake, now: dt.datetime) -> None:
     with controller.database.connection() as c:
         for purpose in purposes:
             fact = f"objection:{purpose}"
-            controller.suppressions.lift(who, channel=channel_of(fact), connection=c)
+            for each in who:
+                controller.suppressions.lift(each, channel=channel_of(fact), connection=c)
             for subject in subjects:
                 controller.consents.record(
                     subject, [(fact, False)], now, source="request", connection=c

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -301,12 +301,22 @@ def tasks(controller: Controller, case: Case) -> list[Task]:
     return [replace(t, people=()) for t in controller.tasks() if t.case == case.id]
 
 
-def serves(controller: Controller, roles: Set[str]) -> list[Task]:
-    """Tasks of whoever has these roles: those that wait first, by their day, then the answered, the
-    latest first. What recipients are told is no task of whoever serves systems alone.
+def owned(controller: Controller, account: Account) -> frozenset[str]:
+    """The systems of which an account sees the tasks in the role `system-owner`."""
+    systems = controller.datamap.systems.values()
+    return frozenset(system.name for system in systems if account.name in system.accounts)
+
+
+def serves(controller: Controller, account: Account) -> list[Task]:
+    """Tasks that an account sees: those that wait first, by their day, then the answered, the
+    latest first. Whoever serves systems alone sees those of his own, and not what recipients are
+    told.
     """
-    every = bool(roles & MAY_OVERRIDE)
-    found = [t for t in controller.tasks() if every or not isinstance(t.action, Notice)]
+    every, his = bool(account.roles & MAY_OVERRIDE), owned(controller, account)
+    found = [
+        t for t in controller.tasks()
+        if every or (t.system in his and not isinstance(t.action, Notice))
+    ]  # fmt: skip
     never = dt.datetime.max.replace(tzinfo=dt.UTC)
     waiting = sorted((t for t in found if t.open), key=lambda t: (t.due or never, t.id))
     said = [(t.answer.at, t.id, t) for t in found if t.answer is not None and not t.open]

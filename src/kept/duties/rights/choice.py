@@ -18,6 +18,7 @@ from kept.duties.rights.doubt import Ambiguous, doubts, refuse_several
 from kept.duties.rights.recipients import Informed
 from kept.duties.rights.request import searched, step_document
 from kept.errors import UsageError
+from kept.ledger.entry import name
 from kept.model.plan import StepResult
 from kept.model.select import KeyTable
 from kept.policy.bundle import Bundle
@@ -253,6 +254,14 @@ def judged(controller: Controller, facts: Iterable[str], region: str) -> list[Ef
     return effects(controller.rules, facts, region)
 
 
+def concerning(controller: Controller, purpose: str, region: str) -> list[Effect]:
+    """The activities that an objection to a purpose is about, and whether it stops each."""
+    words = controller.bundle.vocabulary
+    near = words.above("purposes", purpose) | words.below("purposes", purpose)
+    met = judged(controller, [f"objection:{purpose}"], region)
+    return [e for e in met if e.activity.purpose in near]
+
+
 def let(
     controller: Controller, hers: Sequence[Identifier], facts: Iterable[str], region: str,
     now: dt.datetime, *, given: Collection[str] = _NOT_HERS,
@@ -285,6 +294,21 @@ def told(controller: Controller, effect: Effect, why: str) -> Told:
     ground = controller.bundle.vocabulary.bases[effect.basis].label
     a = effect.activity
     return Told(a.purpose, a.title, ground, tuple(a.clauses), why)
+
+
+def beyond(
+    controller: Controller, inapplicable: Iterable[tuple[str, Sequence[str]]]
+) -> list[tuple[str, str, tuple[str, ...]]]:
+    """What an objection does not reach (receipts.inapplicable), each in words: (purpose, what it
+    is called, the grounds on which its uses rest).
+    """
+    words = controller.bundle.vocabulary
+    bases = {name(id_): basis.label for id_, basis in words.bases.items()}
+    purposes = {name(id_): purpose.label for id_, purpose in words.purposes.items()}
+    return [
+        (purpose, purposes.get(purpose, purpose), tuple(bases.get(one, one) for one in rest_on))
+        for purpose, rest_on in inapplicable
+    ]
 
 
 def channel_of(fact: str) -> str:

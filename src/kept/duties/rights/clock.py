@@ -182,14 +182,16 @@ def posted(
 
 
 def acknowledged(controller: Controller, case: Case) -> bool:
-    """Whether it is on record that she was told that her request has come: by staff, or by the page
-    or the protocol by which she asked.
+    """Whether it is on record that she was told that her request has come: by staff, by the page or
+    the protocol by which she asked, or by a mail, unless no server took that.
     """
-    return (
-        any(c.act == "acknowledged" for c in controller.clocks.changes(case))
-        or any(e.state is State.ACKNOWLEDGED for e in controller.cases.events(case))
-        or any(one.channel in ANSWERED for one in controller.intakes.of_case(case.id))
-    )
+    if any(c.act == "acknowledged" for c in controller.clocks.changes(case)):
+        return True
+    came = controller.intakes.of_case(case.id)
+    if any(one.channel in ANSWERED for one in came):
+        return True
+    noted = any(e.state is State.ACKNOWLEDGED for e in controller.cases.events(case))
+    return noted and not any(one.untold_at for one in came)
 
 
 def to_date(controller: Controller, case: Case, clock: Clock) -> bool:

@@ -64,7 +64,10 @@ def answered_in_time(controller: Controller, now: dt.datetime) -> Iterator[Looke
             " EXISTS (SELECT FROM intake_case i JOIN intake a USING (number)"
             " WHERE i.case_number = r.number AND a.channel = ANY(%(answered)s)),"
             " (SELECT min(e.at) FROM case_event e WHERE e.number = r.number"
-            " AND e.state = 'acknowledged')"
+            " AND e.state = 'acknowledged' AND NOT EXISTS (SELECT FROM intake_case i"
+            # By a mail that no server took nobody was told.
+            " JOIN intake a USING (number) WHERE i.case_number = r.number"
+            " AND a.untold_at <= %(now)s))"
             " FROM rights_case r LEFT JOIN case_clock k USING (number)"
             " WHERE r.opened_at <= %(now)s ORDER BY r.number",
             {**AT_ONCE_VALUES, "now": now, "answered": list(ANSWERED)},

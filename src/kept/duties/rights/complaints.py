@@ -20,10 +20,11 @@ from kept.database import Connection
 from kept.duties.rights.intake import (
     LONGEST,
     PERSON,
-    TooMany,
     clean,
     limits,
     page_token,
+    refuse_past,
+    turning_away,
 )
 from kept.duties.rights.letter import complain_to
 from kept.errors import UsageError
@@ -33,6 +34,7 @@ from kept.records.actor import Actor
 from kept.records.complaint import AUTHORITY, WITHDRAWN, Complaint
 from kept.records.complaint import PERSON as BY_PERSON
 from kept.records.intake import CODE_GOOD, TRIES, WINDOW, Typed
+from kept.records.watch import COMPLAINTS_FULL
 from kept.terms import clocks
 from kept.terms.addresses import masked
 from kept.terms.authorities import authority_of
@@ -129,14 +131,12 @@ def send(controller: Controller, form: Form, now: dt.datetime) -> str:
     token = page_token(
         controller, "\x00".join(("complaint", form.once, words, address, post, about, region))
     )
-    with controller.database.connection() as c:
+    with turning_away(controller, now, COMPLAINTS_FULL), controller.database.connection() as c:
         controller.complaints.one_at_a_time(c)
         if controller.complaints.by_once(token, connection=c) is not None:
             return token
         met = controller.complaints.tally(who, form.source, now - WINDOW, connection=c)
-        counts = (met.pair, met.address, met.source, met.all)
-        if any(count >= most for count, most in zip(counts, limits(controller), strict=True)):
-            raise TooMany("more was asked within the hour than is taken", fix="ask again later")
+        refuse_past(met, limits(controller))
         said = {"words": words, "email": address, "post": post, "about": about}
         one = _take(
             controller, "web", said, controller.day(now), region, None, now, c, address=who,

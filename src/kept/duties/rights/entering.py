@@ -270,7 +270,8 @@ def _enter(
                     _policies(controller, said["words"]) if template == "mail-of-partner" else ""
                 )
                 values = {"day": day, "policies": policies}
-                _mail(controller, said["person"], template, values, now, c)
+                put = _mail(controller, said["person"], template, values, now, c)
+                controller.intakes.told_by(one, put, connection=c)
             if set(asked) <= set(_OTHERS):
                 # Nothing of theirs is touched; both ways to have it stopped were told.
                 return ended(controller, one, State.ANSWERED, "guidance", None, now, c)
@@ -297,9 +298,9 @@ def _answer_to(asked: Sequence[str]) -> str:
 def _mail(
     controller: Controller, to: str, template: str, values: dict[str, str], now: dt.datetime,
     c: Any, language: str | None = None,
-) -> None:  # fmt: skip
+) -> str:  # fmt: skip
     link = f"{controller.site_url}/privacy/requests"
-    controller.outbox.put(
+    return controller.outbox.put(
         to, template, {"link": link, **values}, now, good_until=now + _NEWS, connection=c,
         language=language,
     )  # fmt: skip

@@ -28,7 +28,7 @@ from kept.duties.rights.objection import object_to
 from kept.duties.rights.receipts import not_asked, to_weigh
 from kept.duties.rights.request import HOW, Request, by_herself, can_end, close_case, open_case
 from kept.errors import KeptError, UsageError
-from kept.ledger.entry import Entry, name
+from kept.ledger.entry import Entry
 from kept.records import answered
 from kept.records.case_state import FINISHED, Case
 from kept.records.case_state import State as CaseState
@@ -664,18 +664,14 @@ def refuse_past(met: Tally, most: Sequence[int]) -> None:
 
 
 @contextmanager
-def turning_away(controller: Controller, now: dt.datetime) -> Iterator[None]:
-    """Alert the officers, once an hour, where somebody is turned away because of all others; of
-    nobody anything is kept. Around the transaction that this undoes.
+def turning_away(controller: Controller, now: dt.datetime, what: str = FULL) -> Iterator[None]:
+    """Alert the officers, once an hour, where somebody is turned away because of all others, by
+    which form. Around the transaction that this undoes.
     """
     try:
         yield
     except Full as full:
-        with controller.database.connection() as c:
-            actor = controller.actors.of(*PERSON, now, connection=c)
-            if controller.watch.flooded(actor, full.came, now, connection=c, what=FULL):
-                body = {"what": FULL, "people": full.came, "records": 0, "actor": name(actor.role)}
-                controller.ledger.append_in(c, [Entry("alert.raised", now, body)])
+        controller.turned_away(what, full.came, now)
         raise
 
 

@@ -23,6 +23,8 @@ from kept.duties.rights.afterwards import STAY, Afterwards
 from kept.duties.rights.answer import Search, address, sentences
 from kept.duties.rights.choice import (
     ANY_GROUND,
+    beyond,
+    concerning,
     going_on,
     judged,
     let,
@@ -53,7 +55,7 @@ from kept.terms.authorities import BY, Authority, Choice, authority_of, countrie
 from kept.terms.authorities import language as spelt_as
 from kept.terms.clocks import rules_at
 from kept.terms.identifiers import Identifier
-from kept.terms.refusals import REFUSALS
+from kept.terms.refusals import REFUSALS, law_at
 from kept.terms.regimes import region_of
 from kept.terms.rights import RIGHTS, article_at
 from kept.terms.tongues import count, day, law, say, within
@@ -210,7 +212,7 @@ def _letter(
     anew = _agreed_anew(controller, record, named, now)
     told_of = [
         asked(controller, record, named, region),
-        *_outcome(controller, record, after, elsewhere=elsewhere),
+        *_outcome(controller, record, after, region, elsewhere=elsewhere),
         *systems,
         *_anew(controller, record),
         *_stays(controller, record, after, now),
@@ -316,11 +318,11 @@ def asked(
 
 
 def _outcome(
-    controller: Controller, record: Receipts, after: Afterwards, *, elsewhere: bool
+    controller: Controller, record: Receipts, after: Afterwards, region: str, *, elsewhere: bool
 ) -> Iterator[Part]:
     case = record.case
     if case.state is State.REFUSED:
-        yield _refused(controller, record)
+        yield _refused(controller, record, region)
         return
     if case.state is State.WITHDRAWN:
         words = [say("The request was taken back on {day}, so we did nothing more.",
@@ -402,7 +404,8 @@ def _outcome(
             tuple(
                 say("{what}. Why: {why} In your case: {words} The law: {law}. What you can do:"
                     " {then}", what=p["title"], why=say(p["why"]),
-                    words=sentence(p["in_your_case"]), law=law(p["law"]), then=say(p["then"]))
+                    words=sentence(p["in_your_case"]), law=law(law_at(p["law"], region)),
+                    then=say(p["then"]))
                 for p in apart
             ),
         )  # fmt: skip
@@ -464,13 +467,16 @@ def _whole(record: Receipts, after: Afterwards) -> str:
     return say("It is done.")
 
 
-def _refused(controller: Controller, record: Receipts) -> Part:
+def _refused(controller: Controller, record: Receipts, region: str) -> Part:
     case = record.case
     lines = [say("We refuse this request, since {day}. Nothing was changed.",
                  day=spelt(controller, case.changed_at))]  # fmt: skip
     why = REFUSALS.get(case.refusal or "")
     if why is not None:
-        lines += [say("Why: {why}", why=say(why.words)), say("The law: {law}.", law=law(why.law))]
+        lines += [
+            say("Why: {why}", why=say(why.words)),
+            say("The law: {law}.", law=law(law_at(why.law, region))),
+        ]
     if record.words:
         lines.append(say("In your case: {words}", words=sentence(record.words)))
     if why is not None:
@@ -732,6 +738,8 @@ def _chosen(
         yield Part(say("Where we do not follow you"), tuple(lines), tuple(points))
         if any(named):
             yield from _of_them(controller, lifted, _hers(controller, named), region, now)
+    if record.inapplicable:
+        yield _beyond(controller, record, region)
     for at, entry in record.said["restriction.set"][:1]:
         ground = _GROUNDS.get(str(entry.get("ground")))
         lines = [say("The restriction is on record since {day}.", day=spelt(controller, at))]
@@ -740,6 +748,30 @@ def _chosen(
         for lifted_at, _ in record.said["restriction.lifted"]:
             lines.append(say("It ended on {day}.", day=spelt(controller, lifted_at)))
         yield Part(say("Your choice"), tuple(lines))
+
+
+def _beyond(controller: Controller, record: Receipts, region: str) -> Part:
+    """What was objected to and nobody can object to, each with its ground and its sentence."""
+    promises = sentences(controller.bundle)
+    points = []
+    for purpose, what, grounds in beyond(controller, record.inapplicable):
+        what, near = own(what), concerning(controller, purpose, region)
+        if not grounds:
+            points.append(say("{what}. We do nothing for it with data of people where you are.",
+                              what=what))  # fmt: skip
+            continue
+        points.append(say("{what}. On which ground: {ground}.", what=what,
+                          ground=", ".join(within(own(one)) for one in grounds)))  # fmt: skip
+        clauses = (clause for e in near for clause in e.activity.clauses)
+        promise = next((promises[c] for c in clauses if c in promises), None)
+        if promise:
+            points[-1] += " " + say("Our policy says: “{promise}”", promise=promise)
+    line = say(
+        "Nobody can object to these uses: they rest neither on our interests nor on your consent,"
+        " and are no advertising ({law}). Your objection does not stop them.",
+        law=law(article_at("objection", region)),
+    )
+    return Part(say("What your objection does not reach"), (line,), tuple(points))
 
 
 def _of_them(
@@ -878,7 +910,7 @@ def _told(
 
 def appeal(record: Receipts, region: str) -> tuple[str, ...]:
     """What is open to her besides, where the law of her region knows an appeal to us."""
-    if region != "US-VA" or record.case.state is not State.REFUSED:
+    if region != "US-VA" or not (record.case.unmet or record.case.state is State.REFUSED):
         return ()
     return (
         say("Where you live you can also ask us to look at it again (an appeal); write to us."),

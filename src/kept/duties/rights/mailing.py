@@ -31,6 +31,8 @@ from kept.terms.identifiers import Identifier
 TYPED: Final = ("web", "agent", "drp")
 #: Ends of a correction after which the old address is hers as before.
 _NOT_DONE: Final = (State.REFUSED, State.WITHDRAWN)
+#: Who acts where nobody does.
+_ITSELF: Final = ("by itself", "operator")
 #: For how long it is tried to send an answer.
 TRIED: Final = dt.timedelta(days=3)
 
@@ -257,9 +259,27 @@ def settle(controller: Controller, now: dt.datetime) -> int:
             if alone:
                 day = controller.day(one.ended_at)
                 clock.posted(controller, case, one.put_at, day, one.actor, now, c)
+        entries += _untold(controller, now, c)
         if entries:
             controller.ledger.append_in(c, entries)
     return len(done)
+
+
+def _untold(controller: Controller, now: dt.datetime, c: Connection) -> list[Entry]:
+    """Take back that people were told that their requests have come, where no server took the mail:
+    somebody has to tell them; the entries of that.
+    """
+    entries: list[Entry] = []
+    for one in controller.intakes.untold(now, connection=c):
+        for case in (controller.cases.get(id_) for _, id_ in one.cases):
+            by_staff = any(m.act == "acknowledged" for m in controller.clocks.changes(case))
+            if case.state is not State.ACKNOWLEDGED or by_staff:
+                continue
+            actor = controller.actors.of(*_ITSELF, now, connection=c)
+            case = controller.cases.move(case, State.RECEIVED, actor, now, connection=c)
+            body = {"case": case.id, "state": case.state.value, "actor": name(actor.role)}
+            entries.append(Entry("case.moved", now, body))
+    return entries
 
 
 def _put(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 from kept.controller import Controller
@@ -19,6 +19,7 @@ from kept.duties.rights.choice import (
     Told,
     Whom,
     channel_of,
+    concerning,
     everyone,
     going_on,
     held_at_the_door,
@@ -33,7 +34,7 @@ from kept.duties.rights.choice import (
     whom,
 )
 from kept.duties.rights.proving import require_known_asker
-from kept.duties.rights.receipts import PENDING, not_asked, objected
+from kept.duties.rights.receipts import PENDING, inapplicable, not_asked, objected
 from kept.duties.rights.request import MAY_OVERRIDE, Request, open_case
 from kept.errors import Denied, UsageError
 from kept.ledger.entry import Entry, name
@@ -90,9 +91,10 @@ def object_to(
         her = whom(controller, case, people, now, several=True)
         # What it was recorded for before goes on in a system that was away, too.
         purposes = tuple(dict.fromkeys((*objected(controller, case), *purposes)))
-        reached, _ = _objectable(controller, purposes, region)
+        reached, concerned = _objectable(controller, purposes, region)
         facts = [f"objection:{p}" for p in reached]
-        case = _record(controller, case, her, reached, actor, now)
+        bases = {p: sorted({e.basis for e in concerned[p]}) for p in purposes if p not in reached}
+        case = _record(controller, case, her, reached, bases, actor, now)
         held = held_at_the_door(controller, people, facts, now)
         pending = controller.cases.sealed_keys(case, PENDING)
         weighed = {str(key[0]) for _, key in pending[PENDING].rows} if pending else set()
@@ -204,10 +206,12 @@ def weigh(
 
 
 def _record(
-    controller: Controller, case: Case, her: Whom, purposes: Sequence[str], actor: Actor,
-    now: dt.datetime,
+    controller: Controller, case: Case, her: Whom, purposes: Sequence[str],
+    beyond: Mapping[str, Sequence[str]], actor: Actor, now: dt.datetime,
 ) -> Case:  # fmt: skip
-    """All of it in one transaction, with its entries."""
+    """All of it in one transaction, with its entries; `beyond`: purposes that it does not
+    reach → the bases that their uses have.
+    """
     words = controller.bundle.vocabulary
     channels = controller.suppressions.channels_of(her.identifiers)
     known = controller.consents.facts_of(her.subjects, now)
@@ -220,6 +224,7 @@ def _record(
     others = _others(controller, case, hers) if stands else []
     weighed = [row for one in others for row in _pending(controller, one)]
     said = objected(controller, case)
+    noted = {*said, *(purpose for purpose, _ in inapplicable(controller, case))}
     away = tuple(sorted(s for s, _ in her.unreached))
     todo = (State.PLANNED, State.APPROVED, State.EXECUTING, State.EXECUTED)
     with controller.database.connection() as connection:
@@ -264,6 +269,16 @@ def _record(
                 )
                 for p in purposes
                 if not cut or away != not_asked(controller, case) or p not in said
+            ]
+            + [
+                Entry(
+                    "objection.inapplicable",
+                    now,
+                    {"purpose": name(p), "case": case.id, "bases": [name(b) for b in bases],
+                     "actor": name(actor.role)},
+                )
+                for p, bases in beyond.items()
+                if name(p) not in noted
             ],
         )  # fmt: skip
     return case
@@ -336,12 +351,7 @@ def _objectable(
     controller: Controller, purposes: Sequence[str], region: str
 ) -> tuple[tuple[str, ...], dict[str, list[Effect]]]:
     """The purposes of which an objection stops anything, and what each of them concerns."""
-    words = controller.bundle.vocabulary
-    concerned: dict[str, list[Effect]] = {}
-    for purpose in purposes:
-        near = words.above("purposes", purpose) | words.below("purposes", purpose)
-        met = judged(controller, [f"objection:{purpose}"], region)
-        concerned[purpose] = [e for e in met if e.activity.purpose in near]
+    concerned = {purpose: concerning(controller, purpose, region) for purpose in purposes}
     stopping = tuple(p for p, met in concerned.items() if any(e.stops for e in met))
     return stopping, concerned
 

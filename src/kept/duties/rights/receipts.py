@@ -25,7 +25,7 @@ from kept.terms.tongues import say
 _KINDS: Final = (
     "case.closed", "access.given", "consent.withdrawn", "objection.made", "objection.lifted",
     "restriction.set", "restriction.lifted", "keys.shredded", "redaction.scanned", "plan.made",
-    "retention.ended",
+    "retention.ended", "objection.inapplicable",
 )  # fmt: skip
 #: States in which nothing was done yet.
 BEFORE: Final = frozenset(
@@ -156,6 +156,11 @@ class Receipts:
         return tuple(dict.fromkeys(str(b["purpose"]) for k in kinds for _, b in self.said[k]))
 
     @property
+    def inapplicable(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """What an objection does not reach: (purpose, the bases on which its uses rest)."""
+        return _inapplicable(self.said)
+
+    @property
     def ground(self) -> str:
         """Why a restriction was asked for, as the law lists it; empty where none was recorded."""
         made = self.said["restriction.set"]
@@ -204,6 +209,22 @@ def objected(controller: Controller, case: Case) -> tuple[str, ...]:
     """The purposes that a case objects to, as it was recorded so far."""
     made = _said(controller, case, ("objection.made",))["objection.made"]
     return tuple(dict.fromkeys(str(body["purpose"]) for _, body in made if "purpose" in body))
+
+
+def inapplicable(controller: Controller, case: Case) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """What an objection was asked for and does not reach, as it was recorded so far: (purpose, the
+    bases on which its uses rest). Nobody can object to these; without any, nothing is done for it.
+    """
+    return _inapplicable(_said(controller, case, ("objection.made", "objection.inapplicable")))
+
+
+def _inapplicable(
+    said: Mapping[str, tuple[tuple[dt.datetime, Mapping[str, Any]], ...]],
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    made = {str(body["purpose"]) for _, body in said["objection.made"] if "purpose" in body}
+    beyond = said["objection.inapplicable"]
+    met = {str(b["purpose"]): tuple(map(str, b["bases"])) for _, b in beyond}
+    return tuple((purpose, bases) for purpose, bases in met.items() if purpose not in made)
 
 
 def _unreached(controller: Controller, case: Case, said: Mapping[str, Any]) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from kept.database import Connection
 from kept.duties.rights import clock, recipients
 from kept.records.account import OFFICER
 from kept.records.recipient import noted_as
-from kept.records.watch import ALONE, BULK, FULL
+from kept.records.watch import ALONE, BULK, CHOICES_FULL, COMPLAINTS_FULL, FULL, REPORTS_FULL
 from kept.stores.tasks import Derived, Notice, Outcome
 from kept.terms import clocks
 from kept.terms.asks import CHILD_REPORT
@@ -46,7 +46,13 @@ _LISTED: Final = 500
 _STANDS_OUT: Final = {
     BULK: "Somebody of the staff opened more people within an hour than is usual",
     ALONE: "Somebody of the staff did alone what takes two people",
-    FULL: "The public form turned people away: within an hour as much came as it takes",
+    FULL: "The form for requests turned people away: within an hour as much came as it takes",
+    COMPLAINTS_FULL: "The form for complaints turned people away: within an hour as much came as it"
+    " takes",
+    CHOICES_FULL: "Letters to the page of choices were refused to people: within an hour as many"
+    " were asked for as go out",
+    REPORTS_FULL: "The form for reports of a child turned people away: within an hour as much came"
+    " as it takes",
 }
 #: After so many days that a task is late, or a recipient cannot be reached, it is escalated.
 _PATIENCE: Final = dt.timedelta(days=7)
@@ -55,7 +61,7 @@ _PATIENCE: Final = dt.timedelta(days=7)
 @dataclass(frozen=True, slots=True)
 class Call:
     """One thing to be told. `owner` is the number of an account; `officers`: they are told too.
-    `serves`: those are told who serve systems, or the officers where nobody does. `silent`: the
+    `serves`: those are told who serve this system, or the officers where nobody does. `silent`: the
     (case, recipient) of whom officers now know that it does not answer. `dated`: it is that the
     last day of a case comes near, which many may share.
     """
@@ -68,7 +74,7 @@ class Call:
     officers: bool = False
     silent: tuple[str, str] | None = None
     dated: bool = False
-    serves: bool = False
+    serves: str | None = None
 
 
 def remind(controller: Controller, now: dt.datetime) -> int:
@@ -234,12 +240,12 @@ def _tasks(controller: Controller, now: dt.datetime) -> Iterator[Call]:
             yield Call(task.case or task.id, f"{'escalated' if late else 'late'}:{task.id}"[:200],
                        words, path, owner, officers=late or owner is None,
                        silent=(task.case, noted) if late and noted else None,
-                       serves=task.action is Derived.ANEW)  # fmt: skip
+                       serves=task.system if task.action is Derived.ANEW else None)  # fmt: skip
         elif task.answer is None and task.action is Derived.ANEW:
             yield Call(task.case, f"anew:{task.id}"[:200],
                        "Data of somebody was corrected, and what was made of it is to be made anew"
                        f" by {controller.day(task.due) if task.due else 'the day in its letter'}.",
-                       "/desk/tasks", serves=True)  # fmt: skip
+                       "/desk/tasks", serves=task.system)  # fmt: skip
 
 
 def _recipients(controller: Controller, now: dt.datetime) -> Iterator[Call]:
@@ -341,7 +347,9 @@ def _whom(controller: Controller, call: Call, now: dt.datetime) -> dict[str, str
     """
     found: dict[str, str] = {}
     there = [one for one in controller.accounts.all(now) if one.disabled_at is None]
-    serve = {one.number for one in there if call.serves and recipients.SERVES in one.roles}
+    system = controller.datamap.systems.get(call.serves or "")
+    his = system.accounts if system else ()
+    serve = {one.number for one in there if recipients.SERVES in one.roles and one.name in his}
     officers, reached = call.officers or (call.owner is None and not serve), False
     for account in there:
         officer = officers and OFFICER in account.roles

@@ -25,7 +25,7 @@ from kept.ledger.entry import Entry, name
 from kept.records.case_state import Case
 from kept.records.intake import WINDOW, Intake, Reports, State
 from kept.records.subject import LINKING
-from kept.records.watch import FLOOD
+from kept.records.watch import FLOOD, REPORTS_FULL
 from kept.terms.asks import CHILD_REPORT
 from kept.terms.identifiers import Identifier
 from kept.terms.rights import CHILD
@@ -61,7 +61,7 @@ def report(
     said = {"about": known, "words": words, "reporter": answer_to}
     once = "\x00".join((once, CHILD_REPORT, repr(said)))
     token = page_token(controller, once)
-    with turning_away(controller, now), controller.database.connection() as c:
+    with turning_away(controller, now, REPORTS_FULL), controller.database.connection() as c:
         controller.intakes.one_at_a_time(c)
         if controller.intakes.by_once(once, connection=c) is not None:
             return token
