@@ -435,6 +435,25 @@ def test_RET_3_a_table_that_left_the_map_ends_no_run_either(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("desk", ["sqlite"], indirect=True)
+def test_RET_3_a_hold_on_one_of_several_in_a_case_keeps_nothing_of_the_others(desk: Desk) -> None:
+    """RET-3: when hers was released, her note stayed under that on another of the same list."""
+    people = ((parse(EMAIL),), (parse("email=ben@example.org"),))
+    with Controller.open(deployment.read(desk.world)) as controller:
+        actor = controller.actors.of("Pia", "privacy-officer", NOW)
+        hers, _ = (
+            holds.place(
+                controller, ground="A dispute.", clause="RET-10", actor=actor, now=NOW,
+                person=one, system="shop", dataset="note",
+            )
+            for one in people
+        )  # fmt: skip
+        assert rights.erase(controller, Request(people, override="test"), NOW).complete
+    _release(desk, hers)
+    assert _expire(desk).gone == 1
+    assert sql(desk.world, "SELECT id FROM note") == [(2,)]
+
+
+@pytest.mark.parametrize("desk", ["sqlite"], indirect=True)
 def test_RIGHT_15_a_letter_made_again_says_what_went_since_and_when(desk: Desk) -> None:
     """RIGHT-15: what was sealed for a hold is gone with it; what a law keeps is still named."""
     hold = _hold(desk)

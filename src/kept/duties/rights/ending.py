@@ -239,20 +239,20 @@ def _plan(
 
 
 def _scopes(holds: Sequence[Hold], entries: Sequence[Ended]) -> list[due.HoldScope]:
-    """Holds that are open, on the entries they reach: whom a hold names is known by the number
-    that her case had under it.
+    """Holds that are open, on the entries they reach: whom a hold names is known by her place in
+    the case that had rows under it, in which others have theirs.
     """
-    numbers: dict[int, set[int]] = {}
+    places: dict[int, set[tuple[int, int]]] = {}
     for e in entries:
         if e.subject is not None:
-            numbers.setdefault(e.subject, set()).add(e.number)
+            places.setdefault(e.subject, set()).add((e.number, e.person))
     scopes = []
     for h in holds:
         if h.subject is None:
             scopes.append(due.HoldScope(h.reason(), None, h.system, h.dataset))
             continue
         for who, e in enumerate(entries):
-            if e.number in numbers.get(h.subject, ()):
+            if (e.number, e.person) in places.get(h.subject, ()):
                 scopes.append(due.HoldScope(h.reason(), who, h.system, h.dataset))
     return scopes
 
