@@ -217,17 +217,18 @@ def _unsent(controller: Controller, now: dt.datetime) -> Iterator[Call]:
 def _tasks(controller: Controller, now: dt.datetime) -> Iterator[Call]:
     """Whoever does a task was reminded by letter; what that did not help is told here."""
     for task in controller.tasks():
-        path = f"/desk/cases/{task.case}" if task.case else "/desk"
-        owner = _owner(controller, task.case)
+        case = task.of_case
+        path = f"/desk/cases/{case}" if case else "/desk/tasks"
+        owner = _owner(controller, case) if case else None
         if task.answer is not None and task.answer.outcome is Outcome.CANNOT:
-            yield Call(task.case or task.id, f"cannot:{task.id}"[:200],
+            yield Call(case or task.id, f"cannot:{task.id}"[:200],
                        "Somebody says that a task of the case cannot be done.", path, owner,
                        officers=True)  # fmt: skip
         elif task.late(now) and task.due is not None:
             who = "A recipient has" if isinstance(task.action, Notice) else "A task has"
             words = f"{who} not been answered since {controller.day(task.due)}, though asked."
             late = now - task.due >= _PATIENCE
-            yield Call(task.case or task.id, f"{'escalated' if late else 'late'}:{task.id}"[:200],
+            yield Call(case or task.id, f"{'escalated' if late else 'late'}:{task.id}"[:200],
                        words, path, owner, officers=late or owner is None,
                        silent=(task.case, task.dataset)
                        if late and isinstance(task.action, Notice) else None)  # fmt: skip
