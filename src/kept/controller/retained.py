@@ -38,7 +38,7 @@ class Retained:
     `held` are the rows that are there as they were. `changed` counts those whose keys name
     something else by now, which a person has to look at; of these `erased` holds what an erasure
     puts there. `gone` counts those that are not there any more; `unread` says of which systems
-    that is not known.
+    that is not known, and of which datasets (`system.dataset`), where one alone left the map.
     """
 
     held: Held = field(default_factory=dict)
@@ -46,6 +46,10 @@ class Retained:
     erased: dict[Place, set[Key]] = field(default_factory=dict)
     gone: dict[Place, int] = field(default_factory=dict)
     unread: dict[str, str] = field(default_factory=dict)
+
+    def unknown(self, place: Place) -> bool:
+        """Whether nobody could look there."""
+        return place[0] in self.unread or ".".join(place) in self.unread
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -77,7 +81,8 @@ def still(veil: Veil, datamap: DataMap, stores: Mapping[str, Store], held: Held)
         system = datamap.systems.get(place[0])
         if place[0] not in stores or system is None or place[1] not in system.datasets:
             # Taken off the map: nobody can look there, and that keeps nothing waiting elsewhere.
-            found.unread[place[0]] = _OFF
+            system_left = place[0] not in stores or system is None
+            found.unread[place[0] if system_left else ".".join(place)] = _OFF
             continue
         if stores[place[0]].abilities.word:
             # What people hold nobody can look at, and not seen is not gone.

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
@@ -195,6 +195,7 @@ def _plan(
         # Rows that stay for others: a run that was killed has made them nobody's.
         stayed.changed[place] -= len(keys)
     stayed.changed = {place: rows for place, rows in stayed.changed.items() if rows}
+    _leaning(controller, groups, stayed)
     found = {p: t for p, t in stayed.tables.items() if p[0] not in stayed.unread}
     going = frozenset(who for who, e in enumerate(entries) if e.ended)
     standing = {
@@ -231,6 +232,18 @@ def _plan(
         if rows:
             steps.append(replace(s, keys=KeyTable(s.keys.fields, rows)))
     return controller.anonymity.settled(replace(made, steps=tuple(steps))), stayed
+
+
+def _leaning(controller: Controller, places: Iterable[Place], stayed: Retained) -> None:
+    """Leave out the whole system where rows of a dataset that left the map may refer to what would
+    go: the engine would refuse, and that would end the run for everybody.
+    """
+    looked = {place[0] for place in stayed.held if place[0] not in stayed.unread}
+    controller.realised(looked)
+    for place in places:
+        refers = place[0] in looked and controller.foreign_keys().get(place)
+        if refers and (why := stayed.unread.pop(".".join(place), None)):
+            stayed.unread[place[0]] = why
 
 
 def _scopes(holds: Sequence[Hold], entries: Sequence[Ended]) -> list[due.HoldScope]:
@@ -287,7 +300,7 @@ def _settle(
     became: Counter[tuple[str, Place, Action]] = Counter()
     with controller.database.connection() as connection:
         for who, e in enumerate(entries):
-            unseen = e.place in failed or e.place in stayed.changed or e.place[0] in stayed.unread
+            unseen = e.place in failed or e.place in stayed.changed or stayed.unknown(e.place)
             if not e.ended or unseen or who in waits:
                 continue
             left = [row for row in e.rows.rows if (e.place, ties.norm(row[1])) in why]
