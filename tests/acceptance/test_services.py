@@ -15,7 +15,13 @@ from typing import Any
 
 import pytest
 
+from kept import deployment
 from kept.app.cli import main
+from kept.controller import Controller
+from kept.duties import rights
+from kept.duties.rights import Request
+from kept.records.struck import strike
+from kept.terms.identifiers import parse
 from tests.stores.vendor import TOKEN, Vendor, vendor
 from tests.world import AGENCY, NOW, ROOT, make, sql
 
@@ -145,9 +151,11 @@ def steps(document: dict[str, Any]) -> dict[str, tuple[Any, ...]]:
     }
 
 
-def task_of(run: Run) -> str:
+def task_of(run: Run, *, still: bool = False) -> str:
+    """The one that waits; `still`: also one that they said they cannot do."""
     _, document = run("task", "list")
-    (one,) = (t for t in document["tasks"] if t["store"] == "agency")
+    open_ = [t for t in document["tasks"] if still or t["outcome"] is None]
+    (one,) = (t for t in open_ if t["store"] == "agency")
     return str(one["task"])
 
 
@@ -290,6 +298,54 @@ def test_what_a_hold_kept_with_people_is_not_taken_for_gone(
     assert steps(let_go)["agency.subscribers"] == (1, 1, False, True)
     status, let_go = run("retain", "run", "--now", later)
     assert (status, let_go["steps"]) == (0, [])
+
+
+def test_what_a_case_of_several_left_with_people_is_asked_for_when_it_has_forgotten(
+    run: Run, three: Path
+) -> None:
+    """They were asked of another of them in that case, each was kept for a reason of its own, and
+    the case names nobody any more: what is said of one of them is said of no other.
+    """
+    who = {name: parse(f"email={name}@example.org") for name in ("ana", "bob", "zoe")}
+    kept = {
+        name: run("hold", "add", "--ground", "a claim", "--clause", "RET-10", "--system", "agency",
+                  "--identity", f"email={name}@example.org")[1]["hold"]
+        for name in ("ana", "bob")
+    }  # fmt: skip
+    several = Request(tuple((one,) for one in who.values()), override="test")
+
+    def settle(outcome: str) -> None:
+        run("task", "done", task_of(run, still=True), "--evidence", "their letter", "--outcome",
+            outcome)  # fmt: skip
+
+    with Controller.open(deployment.read(three)) as controller:
+        first = rights.erase(controller, several, NOW)
+        controller.deliver(NOW)
+        settle("done")
+        assert rights.erase(controller, Request((), override="test", case=first.case), NOW).complete
+        with controller.database.connection() as c:
+            strike(controller.vault, [controller.cases.get(first.case).number], NOW, c)
+    for day, name in enumerate(kept, 1):
+        later = (NOW + dt.timedelta(days=day)).isoformat()
+        run("hold", "release", kept[name], "--why", "settled", "--now", later)
+        for _ in range(2):
+            status, let_go = run("retain", "run", "--now", later)
+            assert (status, let_go["ended"], let_go["unreached"]) == (1, 1, [])
+        task = task_of(run)
+        assert name in (three / "letters" / f"{task}.task.json").read_text("utf-8")
+        settle("cannot")  # they hold it still
+        status, let_go = run("retain", "run", "--now", later)
+        assert (status, let_go["gone"]) == (1, 0)
+        problem = next(s["problem"] for s in let_go["steps"] if s["store"] == "agency")
+        assert "they say that they cannot" in problem
+        settle("done")
+        status, let_go = run("retain", "run", "--now", later)
+        assert (status, let_go["gone"]) == (0, 1)
+        assert run("retain", "run", "--now", later)[1]["steps"] == []
+    with Controller.open(deployment.read(three)) as controller:
+        said = [e for _, e in controller.ledger.entries(kind="word.given", case=first.case)]
+    assert [e.body["outcome"] for e in said] == ["done", *("cannot", "done") * 2]
+    assert all(e.body["role"] for e in said)
 
 
 def test_a_job_that_hides_its_rows_is_not_done(run: Run, crm: Vendor) -> None:

@@ -21,6 +21,7 @@ from kept.duties.rights import Request, identity
 from kept.duties.rights.doubt import Ambiguous
 from kept.duties.rights.erased import erased_stay_erased
 from kept.duties.rights.letter import letter
+from kept.duties.rights.planning import undecided
 from kept.errors import Denied, UsageError
 from kept.records.actor import Actor
 from kept.records.struck import strike
@@ -305,7 +306,16 @@ def test_RIGHT_19_what_an_access_met_first_is_still_to_be_decided_after_the_eras
     sql(world, _NEW.format("'Zed', '+49 30 123456 ext. 7'"))
     by_number = _request(parse("phone=+49 30 123456"), parse("email=ana@example.org"))
     seen = rights.access(desk, by_number, NOW, out=world / "out.zip")
-    assert [d.case for d in desk.doubts.all()] == [seen.case]
+    before = desk.doubts.all()
+    assert [d.case for d in before] == [seen.case]
+    # Not before it is carried out: who looks at what an erasure would do, or is refused it, moves
+    # nothing away from the case that met it.
+    planned = rights.preview(desk, by_number, NOW)
+    assert not [s for s in planned.steps if s.dataset == "identity_doubt" and s.counts.changed]
+    assert [d.case for d in undecided(desk, desk.cases.get(planned.case))] == [seen.case]
+    with pytest.raises(UsageError, match="not what it was"):
+        rights.erase(desk, by_number, NOW, approved="another plan")
+    assert desk.doubts.all() == before
     gone = rights.erase(desk, by_number, NOW)
     assert [d.case for d in desk.doubts.all()] == [gone.case]
     for case in (seen.case, gone.case):

@@ -27,7 +27,7 @@ from kept.stores.base import Store
 Row = Mapping[str, Value]
 
 _OFF: Final = (
-    "{what} is not on the map any more, and rows of it were kept; bring it back until they are gone"
+    "it is not on the map any more, and rows of it were kept; bring it back until they are gone"
 )
 
 
@@ -38,7 +38,7 @@ class Retained:
     `held` are the rows that are there as they were. `changed` counts those whose keys name
     something else by now, which a person has to look at; of these `erased` holds what an erasure
     puts there. `gone` counts those that are not there any more; `unread` says of which systems
-    that is not known, `off` of which datasets of the others.
+    that is not known, and of which datasets (`system.dataset`), where one alone left the map.
     """
 
     held: Held = field(default_factory=dict)
@@ -46,14 +46,10 @@ class Retained:
     erased: dict[Place, set[Key]] = field(default_factory=dict)
     gone: dict[Place, int] = field(default_factory=dict)
     unread: dict[str, str] = field(default_factory=dict)
-    off: set[Place] = field(default_factory=set)
 
-    @property
-    def unknown(self) -> dict[str, str]:
-        """The systems of which not everything is known, and why."""
-        return {
-            system: _OFF.format(what=f"`{dataset}`") for system, dataset in sorted(self.off)
-        } | self.unread
+    def unknown(self, place: Place) -> bool:
+        """Whether nobody could look there."""
+        return place[0] in self.unread or ".".join(place) in self.unread
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -83,12 +79,10 @@ def still(veil: Veil, datamap: DataMap, stores: Mapping[str, Store], held: Held)
         fields = groups[0][0].fields
         keys = dict.fromkeys(key for table, _ in groups for key in table.values)
         system = datamap.systems.get(place[0])
-        # Taken off the map: nobody can look there, and that keeps nothing waiting elsewhere.
-        if place[0] not in stores or system is None:
-            found.unread[place[0]] = _OFF.format(what="it")
-            continue
-        if place[1] not in system.datasets:
-            found.off.add(place)
+        if place[0] not in stores or system is None or place[1] not in system.datasets:
+            # Taken off the map: nobody can look there, and that keeps nothing waiting elsewhere.
+            system_left = place[0] not in stores or system is None
+            found.unread[place[0] if system_left else ".".join(place)] = _OFF
             continue
         if stores[place[0]].abilities.word:
             # What people hold nobody can look at, and not seen is not gone.

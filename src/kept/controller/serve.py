@@ -122,7 +122,7 @@ def enter_left(
 def entry(task: Task, answer: Answered, role: str) -> Entry:
     """The entry of an answer: its evidence as a hash, no words."""
     body: dict[str, object] = {
-        "case": task.case,
+        "case": task.of_case or task.case,
         "system": name(task.system),
         "dataset": name(task.dataset),
         "action": task.action.value,

@@ -130,53 +130,66 @@ class Doubts:
         missed has to be decided when she is gone, too.
         """
         new = 0
-        hers = case.right != "erasure"
         for pair in pairs:
-            said = json.dumps([[i.kind, i.value] for i in (pair.one, pair.other)]).encode()
-            sealed = self._vault.seal(case.key_subject, _CLASS, said, _LABEL, connection=connection)
             new += connection.execute(
                 "INSERT INTO identity_doubt (pair, id, number, subject, mac, other_mac, reason,"
                 " kind, other, sealed, met_at) VALUES (%s, %s, %s, (SELECT subject FROM identity"
                 " WHERE mac = %s AND %s ORDER BY subject LIMIT 1), %s, %s, %s, %s, %s, %s, %s)"
-                # What another case of hers met before dies with her there (`forget`).
-                " ON CONFLICT (pair) DO UPDATE SET number = EXCLUDED.number, subject = NULL,"
-                " mac = EXCLUDED.mac, other_mac = EXCLUDED.other_mac, kind = EXCLUDED.kind,"
-                " other = EXCLUDED.other, sealed = EXCLUDED.sealed, met_at = EXCLUDED.met_at"
-                " WHERE identity_doubt.outcome IS NULL AND NOT %s",
+                " ON CONFLICT (pair) DO NOTHING",
                 (
                     self._pair(pair.one, pair.other), new_id(now), case.number,
-                    mac := identity_mac(self._vault, pair.one), hers, mac,
+                    mac := identity_mac(self._vault, pair.one), case.right != "erasure", mac,
                     identity_mac(self._vault, pair.other), pair.reason, pair.one.kind,
-                    pair.other.kind, sealed, now, hers,
+                    pair.other.kind, self._sealed(case, pair, connection), now,
                 ),
             ).rowcount  # fmt: skip
         return new
 
-    def take(self, case: Case, ones: Sequence[Doubt], *, connection: Connection) -> None:
-        """Let an erasure have what other cases met, as it was decided there."""
-        for one in ones:
+    def take(
+        self, case: Case, ones: Sequence[tuple[Doubt, Pair]], *, connection: Connection
+    ) -> None:
+        """Let an erasure have what other cases met, as it was decided there; `Pair.one` is hers."""
+        for one, pair in ones:
             row = connection.execute(
-                "SELECT sealed, words FROM identity_doubt WHERE id = %s FOR UPDATE", (one.id,)
+                "SELECT number, words FROM identity_doubt WHERE id = %s FOR UPDATE", (one.id,)
             ).fetchone()
-            again = [
-                data and self._vault.seal(
-                    case.key_subject, _CLASS,
-                    self._vault.unseal(-one.number, _CLASS, data, _LABEL, connection=connection),
-                    _LABEL, connection=connection,
-                )
-                for data in row or ()
-            ]  # fmt: skip
-            if again:
-                connection.execute(
-                    "UPDATE identity_doubt SET number = %s, subject = NULL, sealed = %s, words = %s"
-                    " WHERE id = %s",
-                    (case.number, *again, one.id),
-                )
+            if row is None:
+                continue
+            words = row[1] and self._vault.seal(
+                case.key_subject, _CLASS,
+                self._vault.unseal(-row[0], _CLASS, row[1], _LABEL, connection=connection),
+                _LABEL, connection=connection,
+            )  # fmt: skip
+            connection.execute(
+                "UPDATE identity_doubt SET number = %s, subject = NULL, mac = %s, other_mac = %s,"
+                " kind = %s, other = %s, sealed = %s, words = %s WHERE id = %s",
+                (
+                    case.number, identity_mac(self._vault, pair.one),
+                    identity_mac(self._vault, pair.other), pair.one.kind, pair.other.kind,
+                    self._sealed(case, pair, connection), words, one.id,
+                ),
+            )  # fmt: skip
+
+    def _sealed(self, case: Case, pair: Pair, connection: Connection) -> bytes:
+        """What a pair says, under the key of a case."""
+        said = json.dumps([[i.kind, i.value] for i in (pair.one, pair.other)]).encode()
+        return self._vault.seal(case.key_subject, _CLASS, said, _LABEL, connection=connection)
 
     def met_with(self, ones: Sequence[Identifier], *, settled: bool = False) -> list[Doubt]:
         """Those that were met with one of these, and wait; with `settled` also the decided ones."""
         macs = {identity_mac(self._vault, one) for one in ones}
         return self._read("(%s OR d.outcome IS NULL) AND d.mac = ANY(%s)", (settled, list(macs)))
+
+    def waiting_as(self, pairs: Sequence[Pair]) -> list[tuple[Doubt, Pair]]:
+        """Those that wait as one of these pairs, by whichever of the two people it was met."""
+        named = {self._pair(pair.one, pair.other): pair for pair in pairs}
+        with self._database.by_statement() as c:
+            rows = c.execute(
+                f"SELECT d.pair, {_COLUMNS} FROM identity_doubt d JOIN rights_case r USING (number)"
+                " WHERE d.outcome IS NULL AND d.pair = ANY(%s) ORDER BY d.met_at, d.id",
+                (list(named),),
+            ).fetchall()
+        return [(Doubt(*row[1:]), named[bytes(row[0])]) for row in rows]
 
     def apart(self, ones: Sequence[Identifier]) -> dict[bytes, set[bytes]]:
         """`identity_mac` of those of `ones` of which rows that are like hers were decided to be
@@ -197,11 +210,12 @@ class Doubts:
             found.setdefault(bytes(other), set()).add(bytes(one))
         return found
 
-    def pairs(self, case: Case) -> frozenset[bytes]:
-        """The keys of those that a case met."""
+    def pairs(self, case: Case, also: Sequence[Doubt] = ()) -> frozenset[bytes]:
+        """The keys of those that a case met, and of some others."""
         with self._database.by_statement() as c:
             rows = c.execute(
-                "SELECT pair FROM identity_doubt WHERE number = %s", (case.number,)
+                "SELECT pair FROM identity_doubt WHERE number = %s OR id = ANY(%s)",
+                (case.number, [one.id for one in also]),
             ).fetchall()
         return frozenset(bytes(row[0]) for row in rows)
 

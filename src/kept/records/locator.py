@@ -105,11 +105,13 @@ _ENDED: Final = (
 class Ended:
     """An entry of a case that has one whose ground is gone: `ended` says whether it is this.
 
-    `subject` is the number of the person whom its hold names, `case` the id of its case.
+    `person` is whose rows these are, by her place in the case; `subject` the number of the person
+    whom its hold names, `case` the id of its case.
     """
 
     entry: int
     number: int
+    person: int
     place: tuple[str, str]
     rows: KeyTable
     reason: Reason
@@ -373,7 +375,7 @@ class Locator:
         with self._database.by_statement() as c:
             rows = c.execute(
                 f"SELECT l.entry, l.number, l.system, l.dataset, l.sealed, ({_ENDED}), h.subject,"
-                " c.id FROM locator l LEFT JOIN hold h ON h.id = l.hold"
+                " c.id, l.person FROM locator l LEFT JOIN hold h ON h.id = l.hold"
                 " LEFT JOIN rights_case c ON c.number = l.number WHERE l.number IN"
                 f" (SELECT l.number FROM locator l WHERE {_ENDED}) OR l.entry IN (SELECT o.entry"
                 " FROM retained o JOIN retained r USING (system, dataset, mac)"
@@ -382,11 +384,11 @@ class Locator:
             ).fetchall()
             opened = self._opened(c, [(row[0], row[4]) for row in rows])
             found = []
-            for (entry, number, system, dataset, _, ended, subject, case), plain in zip(
+            for (entry, number, system, dataset, _, ended, subject, case, who), plain in zip(
                 rows, opened, strict=True
             ):
-                place = (str(system), str(dataset))
-                found.append(Ended(entry, number, place, *_unpacked(plain), ended, subject, case))
+                place, kept = (str(system), str(dataset)), _unpacked(plain)
+                found.append(Ended(entry, number, who, place, *kept, ended, subject, case))
         return found
 
     def standing(self, case: Case) -> dict[tuple[str, str], dict[Reason, int]]:

@@ -27,6 +27,11 @@ from kept.stores.looking import regular
 #: Names that can stand in the name of a file as they are.
 SAFE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 
+#: In the place of a case where there is none.
+_NONE: Final = "no-case"
+#: After the case, before why it had left rows with people; in no id of a case.
+_LEFT: Final = "_"
+
 
 class Outcome(StrEnum):
     """What people say became of a task."""
@@ -98,6 +103,17 @@ class Task:
     reminded: tuple[dt.datetime, ...] = ()
     answer: Answered | None = None
     found: int = 0
+
+    @property
+    def of_case(self) -> str | None:
+        """The case whose step it is, or that had left the rows with them; None: there is none."""
+        case = self.case.partition(_LEFT)[0]
+        return case if case and case != _NONE else None
+
+    @property
+    def left(self) -> bool:
+        """Whether it is of rows that a case had left with them (`left_mark`)."""
+        return _LEFT in self.case
 
     @property
     def open(self) -> bool:
@@ -324,6 +340,14 @@ def refused(task: Task | None, answer: Answered) -> None:
         )
 
 
+def left_mark(case: str | None, ground: str) -> str:
+    """What stands in the place of the case in the task of rows that the case left with people as
+    long as this ground, a hold or a day, kept them: it had asked them of others, or will have
+    forgotten of whom, and what they said of that is not said of these.
+    """
+    return f"{case or _NONE}{_LEFT}{ground}"
+
+
 def task_id(case: str, dataset: str, action: Asks) -> str:
     """The one id of a step's task: a case has one task per dataset and action.
 
@@ -338,7 +362,7 @@ def task_id(case: str, dataset: str, action: Asks) -> str:
 def _older_id(case: str, dataset: str, action: Asks) -> str:
     """The id that tasks had before 2026-12; two datasets could share it."""
     safe = re.sub(r"[^A-Za-z0-9_-]", "_", dataset)
-    return f"{case or 'no-case'}.{safe}.{action.value}"
+    return f"{case or _NONE}.{safe}.{action.value}"
 
 
 def spoken(value: object) -> str:

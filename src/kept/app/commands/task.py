@@ -100,10 +100,12 @@ def done(
     with opened(common, "task done", acting.role) as (controller, _):
         one = record(controller, task, answer, acting.role)
         controller.ledger.checkpoint(acting.moment)
-        case = controller.cases.get(one.case)
+        case = controller.cases.get(one.case) if not one.left else None
     words = [f"Recorded: {said.value}."]
-    verb = VERBS[case.right]
-    if case.state not in FINISHED and (not isinstance(one.action, Notice) or verb == "erase"):
+    verb = VERBS[case.right] if case else ""
+    if case is None:
+        words.append("Nothing keeps these rows any more. To go on: kept retain run")
+    elif case.state not in FINISHED and (not isinstance(one.action, Notice) or verb == "erase"):
         again = f" --case {case.id}" + (" --yes" if verb == "erase" else "")
         words.append(f"To go on: kept rights {verb}{again}")
     common.out.result(_document(one), words)
@@ -124,7 +126,7 @@ def _document(task: Task) -> dict[str, Any]:
     """A task as JSON; whom it is about stays in its letter."""
     return {
         "task": task.id,
-        "case": task.case,
+        "case": task.of_case or task.case,
         "store": task.system,
         "dataset": task.dataset,
         "action": task.action.value,

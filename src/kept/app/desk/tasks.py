@@ -113,7 +113,7 @@ def _opened(request: Asked, state: State, one: Task, problem: str | None = None)
     now, sent = state.clock(), form(request)
     if one.people:
         staff.shown(controller, session(request).account, actor(request, state),
-                    ("case", one.case), len(one.people), now)  # fmt: skip
+                    ("case", one.of_case or one.case), len(one.people), now)  # fmt: skip
     return _listed(request, state, problem, opened={
         "one": one, "letter": "\n".join(letter(one, None)) if one.people else None,
         "stands": casework.stands(one, now), "sayable": casework.sayable(one),

@@ -144,7 +144,7 @@ def _serve(
     found = controller.locate(people)
     found.warnings += stayed.words
     # What cannot be read now is named, like every system that is away.
-    found.unreached.update(stayed.unknown)
+    found.unreached.update(stayed.unread)
     keys = controller.keys(found)
     refuse_several(controller, case, people, keys)
     refuse_mixed(controller, case, keys, held)

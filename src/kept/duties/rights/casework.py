@@ -298,7 +298,7 @@ def give(controller: Controller, case_id: str, to: Account | None, now: dt.datet
 
 def tasks(controller: Controller, case: Case) -> list[Task]:
     """What people were asked to do in a case, oldest first; whom it is about is left out."""
-    return [replace(t, people=()) for t in controller.tasks() if t.case == case.id]
+    return [replace(t, people=()) for t in controller.tasks() if t.of_case == case.id]
 
 
 def owned(controller: Controller, account: Account) -> frozenset[str]:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from kept.controller import Controller, Place
 from kept.controller.alike import Alike, Met
+from kept.database import Connection
 from kept.duties.rights.receipts import BEFORE
 from kept.errors import Shredded
 from kept.ledger.entry import Entry
@@ -41,7 +42,8 @@ class Coverage:
     linked by weak evidence (`unproven`), or others' as well (`shared`). `doubts`: reason → rows
     that may be hers, of which none is read or changed; `nameless` of them, by place, hold nothing
     by which the queue could name them. `unasked`: systems in which nobody could look for such rows.
-    `called`: the names by which they were looked for, never told (`Alike.called`).
+    `called`: the names by which they were looked for, and `met` the pairs that wait, never told
+    (`Alike.called`).
     """
 
     added: Mapping[str, int] = field(default_factory=dict)
@@ -51,6 +53,7 @@ class Coverage:
     nameless: Mapping[Place, int] = field(default_factory=dict)
     unasked: tuple[str, ...] = ()
     called: tuple[tuple[int, tuple[str, ...]], ...] = ()
+    met: tuple[Pair, ...] = ()
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -102,14 +105,15 @@ class Coverage:
 def coverage(
     controller: Controller, case: Case, found: Mapping[Place, KeyTable], now: dt.datetime
 ) -> Coverage:
-    """What the search of a case covers; doubtful matches that are new are put in the queue.
+    """What the search of a case covers; doubtful matches that are new are put in the queue, and
+    those of other cases stay with these.
 
     `found` are the rows of its people. Nothing of a doubtful match is read but by what it is
     somebody's.
     """
     people, known = _people(controller, case)
     alike = controller.alike(people, found)
-    doubts, nameless = _queued(controller, case, people, alike, (0, 0), now)
+    doubts, nameless, pairs = _queued(controller, case, people, alike, (0, 0), now)
     hers = [{_named(i) for i in own} for own in alike.hers]
     return Coverage(
         _counted(more.added for more in known),
@@ -123,6 +127,7 @@ def coverage(
         nameless,
         tuple(sorted(alike.unreached)),
         tuple(alike.called),
+        pairs,
     )
 
 
@@ -142,7 +147,9 @@ def covered_late(
     old = {(m.who, m.place, m.key) for m in controller.alike(people, there, known, called).met}
     alike.met = [m for m in alike.met if m.place[0] in back or (m.who, m.place, m.key) not in old]
     before = _met(controller, case, planned=True)
-    doubts, nameless = _queued(controller, case, people, alike, before, now)
+    doubts, nameless, pairs = _queued(controller, case, people, alike, before, now)
+    with controller.database.connection() as connection:
+        take_over(controller, case, (*people, *alike.hers), pairs, connection)
     away = [w.removeprefix(_UNASKED).split(", ") for w in said if w.startswith(_UNASKED)]
     still = {s for several in away for s in several if s not in back or s in alike.unreached}
     late = Coverage(doubts=doubts, nameless=nameless, unasked=tuple(sorted(still)))
@@ -163,27 +170,28 @@ def _met(controller: Controller, case: Case, *, planned: bool = False) -> tuple[
     return sealed if planned else found
 
 
+def has_met(controller: Controller, case: Case) -> bool:
+    """Whether a case met records that look like hers when it was looked at."""
+    return _met(controller, case) != (0, 0)
+
+
 def _queued(
     controller: Controller, case: Case, people: Sequence[Sequence[Identifier]], alike: Alike,
     before: tuple[int, int], now: dt.datetime,
-) -> tuple[dict[str, int], dict[Place, int]]:  # fmt: skip
-    """Reason → rows in doubt, and by place those that the queue cannot name; the others are in it
-    from now on, and how many there are is entered, with those of `before`.
+) -> tuple[dict[str, int], dict[Place, int], tuple[Pair, ...]]:  # fmt: skip
+    """Reason → rows in doubt, by place those that the queue cannot name, and the pairs by which it
+    names the others, which are in it from now on; how many rows there are is entered, with those
+    of `before`.
     """
     doubts, pairs = _undecided(controller, people, alike)
     met = set().union(*doubts.values())
     nameless = met - pairs.keys()
-    new = list(dict.fromkeys(one for several in pairs.values() for one in several))
-    count = 0
-    if case.right == "erasure":
-        # What was met by rows of hers that went before, or in a system that is away now, is not to
-        # be met again when she is gone.
-        count = take_over(controller, case, (*people, *alike.hers))
+    new = tuple(dict.fromkeys(one for several in pairs.values() for one in several))
     rows = before[0] + len(met), before[1] + len(nameless)
     # What was entered when it was looked at before is not entered again.
     entered = (0, 0) if case.state in _UNSEEN else _met(controller, case)
     with controller.database.connection() as connection:
-        count += controller.doubts.add(case, new, now, connection=connection) if new else 0
+        count = controller.doubts.add(case, new, now, connection=connection) if new else 0
         # When her rows are gone nothing says any more what was like them.
         if count or (case.right == "erasure" and rows != entered):
             body = {
@@ -194,25 +202,41 @@ def _queued(
     return (
         {reason: len(doubts[reason]) for reason in REASONS if reason in doubts},
         dict(sorted(Counter(place for place, _ in nameless).items())),
+        new,
     )
 
 
-def take_over(controller: Controller, case: Case, people: Sequence[Sequence[Identifier]]) -> int:
-    """Keep with an erasure what other cases of these people have met, given by all that is theirs,
-    but for what was theirs all the same; how many. What was decided is decided where it goes on, in
-    a system that was away, and what is a child's has to go before the case of the child is over.
+def going_over(
+    controller: Controller, case: Case, people: Sequence[Sequence[Identifier]],
+    met: Sequence[Pair] = (),
+) -> list[tuple[Doubt, Pair]]:  # fmt: skip
+    """What other cases have met of these people, given by all that is theirs, and goes over to
+    their erasure with its plan, but for what was theirs all the same. `met` are the pairs that wait
+    and that the erasure has met itself: of these also what was met by another's rows.
     """
     hers = [i for one in people for i in one if i.kind in LINKING]
     own = {_named(i) for i in hers}
-    taken: list[Doubt] = []
+    found: dict[str, tuple[Doubt, Pair]] = {}
     for one in controller.doubts.met_with(hers, settled=True):
-        if one.case != case.id:
-            with contextlib.suppress(Shredded):  # the case of a child forgot whose it is
-                if _named(controller.doubts.pair(one).other) not in own:
-                    taken.append(one)
-    with controller.database.connection() as connection:
-        controller.doubts.take(case, taken, connection=connection)
-    return len(taken)
+        with contextlib.suppress(Shredded):  # the case of a child forgot whose it is
+            pair = controller.doubts.pair(one)
+            if _named(pair.other) not in own:
+                found[one.id] = one, pair
+    found |= {one.id: (one, pair) for one, pair in controller.doubts.waiting_as(met)}
+    return [(one, pair) for one, pair in found.values() if one.case != case.id]
+
+
+def take_over(
+    controller: Controller, case: Case, people: Sequence[Sequence[Identifier]],
+    met: Sequence[Pair], connection: Connection,
+) -> None:  # fmt: skip
+    """Keep with an erasure that is carried out what goes over to it: what was met by rows of hers
+    that went before, or in a system that is away now, is not to be met again when she is gone.
+    What was decided is decided where it goes on, in a system that was away, and what is a child's
+    has to go before the case of the child is over.
+    """
+    taken = going_over(controller, case, people, met)
+    controller.doubts.take(case, taken, connection=connection)
 
 
 def doubtful(controller: Controller, case: Case) -> int:

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import Any, Final
+from typing import Any
 
 from kept.controller import Controller, Place
 from kept.controller.execute import Outcome
@@ -29,6 +29,7 @@ from kept.model.select import KeyTable
 from kept.records.hold import Hold
 from kept.records.ids import new_id
 from kept.records.locator import Ended
+from kept.stores.tasks import left_mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +63,6 @@ class EndAnswer:
             "warnings": list(self.warnings),
             "statements": {s: list(lines) for s, lines in self.statements.items()},
         }
-
-
-#: Nobody can see whether they have let it go; that nobody can ask them to is not hidden.
-_BY_PEOPLE: Final = (
-    "it is served by people, and no case is left in which they could be asked; tell them what to"
-    " let go"
-)
 
 
 def expire(controller: Controller, now: dt.datetime) -> EndAnswer:
@@ -108,13 +102,9 @@ def _judged(
     entries = controller.locator.ended(now)
     ended = sum(e.ended for e in entries)
     unreached: dict[str, str] = {}
-    for e in entries:
-        if e.ended and _untellable(controller, e):
-            unreached[e.place[0]] = _BY_PEOPLE
-    entries = [e for e in entries if not _untellable(controller, e)]
     while True:
         made, stayed = _plan(controller, entries, now)
-        unreached.update(stayed.unknown)
+        unreached.update(stayed.unread)
         if not made.obstacles:
             return ended, entries, made, stayed, unreached
         # What stands in the way in one system keeps nothing waiting in the others.
@@ -136,13 +126,17 @@ def _expire(controller: Controller, now: dt.datetime) -> EndAnswer:
     outcomes = controller.execute(
         replace(made, steps=tuple(seen)), mark=new_id(now), done={}, record=record
     )
-    # People are asked once, under the number of the case, and not again by every run.
-    for case, steps in _asked(controller, entries, made).items():
+    # People are asked once, and not again by every run.
+    waits: set[int] = set()
+    for mark, steps in _asked(controller, entries, made).items():
         outcomes += controller.execute(
-            replace(made, steps=steps), mark=case, done={}, record=record
+            replace(made, steps=steps), mark=mark, done={}, record=record
         )
+        unsaid = (s for s in steps if not results[s.number].settled)
+        waits.update(who for s in unsaid for who, _ in s.keys.rows)
     told = [results[n] for n in sorted(results)]
-    gone, renewed = _settle(controller, entries, made, told, stayed, now)
+    gone, renewed = _settle(controller, entries, made, told, stayed, waits, now)
+    _let_off(controller, now)
     return EndAnswer(
         ended, gone, renewed, tuple(told),
         tuple(sorted(unreached.items())), (*stayed.words, *made.warnings),
@@ -154,35 +148,36 @@ def _by_people(controller: Controller, system: str) -> bool:
     return system in controller.abilities and controller.abilities[system].word
 
 
-def _untellable(controller: Controller, e: Ended) -> bool:
-    """Whether people hold the rows who cannot be asked in the case any more: it has forgotten of
-    whom, or has asked them already, of others.
-    """
-    if not _by_people(controller, e.place[0]):
-        return False
-    with controller.database.connection() as connection:
-        row = connection.execute(
-            "SELECT FROM case_step WHERE number = %s AND system = %s AND dataset = %s"
-            " AND action = %s",
-            (e.number, *e.place, _went(controller, e.place)),
-        ).fetchone()
-    return e.case is None or row is not None
+def _mark(e: Ended) -> str:
+    """Under what people are asked to let rows go: what a case left with them for one ground."""
+    return left_mark(e.case, e.reason.hold or f"{e.reason.until}")
 
 
 def _asked(
     controller: Controller, entries: Sequence[Ended], made: Plan
 ) -> dict[str, tuple[Step, ...]]:
-    """Case → the steps of it that people carry out, numbered apart from all others."""
+    """Mark → the steps that people carry out under it, numbered apart from all others."""
     numbers = count(max((s.number for s in made.steps), default=0) + 1)
     of: dict[str, list[Step]] = {}
     for s in made.steps:
         if not _by_people(controller, s.system):
             continue
-        for case in sorted({str(entries[who].case) for who, _ in s.keys.rows}):
-            rows = tuple(r for r in s.keys.rows if str(entries[r[0]].case) == case)
+        for mark in sorted({_mark(entries[who]) for who, _ in s.keys.rows}):
+            rows = tuple(r for r in s.keys.rows if _mark(entries[r[0]]) == mark)
             keys = KeyTable(s.keys.fields, rows)
-            of.setdefault(case, []).append(replace(s, number=next(numbers), keys=keys))
-    return {case: tuple(steps) for case, steps in of.items()}
+            of.setdefault(mark, []).append(replace(s, number=next(numbers), keys=keys))
+    return {mark: tuple(steps) for mark, steps in of.items()}
+
+
+def _let_off(controller: Controller, now: dt.datetime) -> None:
+    """Give up what people were asked of rows that are gone, or that something keeps again; what
+    they said stands in the ledger.
+    """
+    asked = {task.case for task in controller.tasks() if task.left}
+    if asked:
+        asked -= {_mark(e) for e in controller.locator.ended(now) if e.ended}
+    for mark in sorted(asked):
+        controller.forget_tasks(mark)
 
 
 def _plan(
@@ -200,6 +195,7 @@ def _plan(
         # Rows that stay for others: a run that was killed has made them nobody's.
         stayed.changed[place] -= len(keys)
     stayed.changed = {place: rows for place, rows in stayed.changed.items() if rows}
+    _leaning(controller, groups, stayed)
     found = {p: t for p, t in stayed.tables.items() if p[0] not in stayed.unread}
     going = frozenset(who for who, e in enumerate(entries) if e.ended)
     standing = {
@@ -238,21 +234,33 @@ def _plan(
     return controller.anonymity.settled(replace(made, steps=tuple(steps))), stayed
 
 
-def _scopes(holds: Sequence[Hold], entries: Sequence[Ended]) -> list[due.HoldScope]:
-    """Holds that are open, on the entries they reach: whom a hold names is known by the number
-    that her case had under it.
+def _leaning(controller: Controller, places: Iterable[Place], stayed: Retained) -> None:
+    """Leave out the whole system where rows of a dataset that left the map may refer to what would
+    go: the engine would refuse, and that would end the run for everybody.
     """
-    numbers: dict[int, set[int]] = {}
+    looked = {place[0] for place in stayed.held if place[0] not in stayed.unread}
+    controller.realised(looked)
+    for place in places:
+        refers = place[0] in looked and controller.foreign_keys().get(place)
+        if refers and (why := stayed.unread.pop(".".join(place), None)):
+            stayed.unread[place[0]] = why
+
+
+def _scopes(holds: Sequence[Hold], entries: Sequence[Ended]) -> list[due.HoldScope]:
+    """Holds that are open, on the entries they reach: whom a hold names is known by her place in
+    the case that had rows under it, in which others have theirs.
+    """
+    places: dict[int, set[tuple[int, int]]] = {}
     for e in entries:
         if e.subject is not None:
-            numbers.setdefault(e.subject, set()).add(e.number)
+            places.setdefault(e.subject, set()).add((e.number, e.person))
     scopes = []
     for h in holds:
         if h.subject is None:
             scopes.append(due.HoldScope(h.reason(), None, h.system, h.dataset))
             continue
         for who, e in enumerate(entries):
-            if e.number in numbers.get(h.subject, ()):
+            if (e.number, e.person) in places.get(h.subject, ()):
                 scopes.append(due.HoldScope(h.reason(), who, h.system, h.dataset))
     return scopes
 
@@ -263,9 +271,11 @@ def _settle(
     made: Plan,
     told: list[StepResult],
     stayed: Retained,
+    waits: Set[int],
     now: dt.datetime,
 ) -> tuple[int, int]:
-    """Entries whose rows are gone die; those whose rows stay go on for what keeps them.
+    """Entries whose rows are gone die; those whose rows stay go on for what keeps them. Of `waits`,
+    by their place in `entries`, people have not said yet that it is done.
 
     `told` gets what had gone before this run: where a run was killed, nothing told of it yet.
     """
@@ -278,7 +288,9 @@ def _settle(
         if step.reason is not None:
             why.update(dict.fromkeys(rows, step.reason))
             emptied |= rows if step.action is Action.OVERWRITE else set()
-    failed = {(r.store, r.dataset) for r in told if not r.settled}
+    failed = {
+        (r.store, r.dataset) for r in told if not r.settled and not _by_people(controller, r.store)
+    }
     planned = {(s.system, s.dataset, ties.norm(k)) for s in made.steps for k in s.keys.values}
     kept = {(*e.place, ties.norm(k)) for e in entries if not e.ended for k in e.rows.values}
     before: dict[Place, set[ties.Key]] = {}
@@ -287,10 +299,9 @@ def _settle(
     renewed = 0
     became: Counter[tuple[str, Place, Action]] = Counter()
     with controller.database.connection() as connection:
-        for e in entries:
-            unseen = e.place[0] in stayed.unread or e.place in stayed.off
-            unknown = unseen or e.place in failed or e.place in stayed.changed
-            if not e.ended or unknown:
+        for who, e in enumerate(entries):
+            unseen = e.place in failed or e.place in stayed.changed or stayed.unknown(e.place)
+            if not e.ended or unseen or who in waits:
                 continue
             left = [row for row in e.rows.rows if (e.place, ties.norm(row[1])) in why]
             keys = {ties.norm(key) for key in e.rows.values}

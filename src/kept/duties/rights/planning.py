@@ -18,8 +18,16 @@ from kept.decide import due, mentions, ties
 from kept.decide.plan import plan as make_plan
 from kept.duties.rights import anonymity, free_text
 from kept.duties.rights.child import sealing
-from kept.duties.rights.covering import coverage, covered_late, known_of, take_over
+from kept.duties.rights.covering import (
+    coverage,
+    covered_late,
+    going_over,
+    has_met,
+    known_of,
+    take_over,
+)
 from kept.duties.rights.doubt import doubts, refuse_several
+from kept.duties.rights.receipts import BEFORE
 from kept.duties.rights.request import refilled, refuse_mixed
 from kept.ledger.entry import Entry, name
 from kept.model.codec import encode_plan
@@ -28,7 +36,7 @@ from kept.model.select import KeyRow, KeySet, KeyTable
 from kept.records.actor import Actor
 from kept.records.case import NEEDLES, Case
 from kept.records.declared import SYSTEM
-from kept.records.doubt import Doubt
+from kept.records.doubt import Doubt, Pair
 from kept.records.hold import Hold
 from kept.records.suppression import ERASURE
 from kept.terms.identifiers import Identifier
@@ -63,7 +71,8 @@ def draw_up(
 ) -> tuple[Plan, Known, dict[Place, KeyTable]]:
     """Find, hold against laws and holds, plan: the plan, everybody with all identifiers, and the
     values by which rows lead to others. Reads only; new doubtful matches are put in the
-    queue. `values` are those that were found
+    queue, and what other cases have met is left out of the plan: it goes over (`keep`).
+    `values` are those that were found
     before; by `about` she is looked for in texts of others, beside what her rows say.
     `shown`: only to be shown, so what would be refused is a warning.
     """
@@ -81,27 +90,27 @@ def draw_up(
         refuse_several(controller, case, people, found)
     stayed = controller.retained(case, people)
     refuse_mixed(controller, case, found, stayed.held)
-    located.unreached.update(stayed.unknown)
+    located.unreached.update(stayed.unread)
     located.warnings += () if stayed.held else refilled(located)
     called: Sequence[tuple[int, tuple[str, ...]]] = ()
+    met: tuple[Pair, ...] = ()
     if values is None:
         covers = coverage(controller, case, found, now)
         located.warnings += covers.words
         called = covers.called if covers.unasked or located.unreached else ()
-    else:
-        take_over(controller, case, about or people)
-    # What other cases of hers had met and nobody has decided went over to this one by that.
-    if (place := (SYSTEM.name, "identity_doubt")) in found:
-        waits = controller.doubts.pairs(case)
-        table = found[place]
-        rows = tuple(row for row in table.rows if row[1][0] not in waits)
-        found[place] = KeyTable(table.fields, rows)
+        met = covers.met
     for place, table in stayed.tables.items():
         if place[0] not in located.unreached:
             rows = found[place].rows if place in found else ()
             found[place] = KeyTable(table.fields, tuple(dict.fromkeys((*rows, *table.rows))))
     laws = due.laws(bundle.retention)
-    known = _known(people, controller, found, called=called)
+    known = _known(people, controller, found, called=called, met=met)
+    if (place := (SYSTEM.name, "identity_doubt")) in found:
+        over = going_over(controller, case, known.people, met) if values is None else []
+        waits = controller.doubts.pairs(case, [one for one, _ in over])
+        table = found[place]
+        rows = tuple(row for row in table.rows if row[1][0] not in waits)
+        found[place] = KeyTable(table.fields, rows)
     subjects = subjects_of(controller, case, known.people)
     standing = [h for h in controller.holds.all(now) if binding(case, h)]
     holds = [h for h in standing if h.subject is None or h.subject in subjects]
@@ -217,12 +226,14 @@ def _all(
 @dataclass(frozen=True, slots=True)
 class Known:
     """Everybody with all identifiers, each once; each spelling that was met, which finds it in
-    bytes; and what she is called, while a system is away in which others may be called so, too.
+    bytes; what she is called, while a system is away in which others may be called so, too; and
+    the pairs of the doubtful matches that wait.
     """
 
     people: list[list[Identifier]]
     spelt: tuple[KeyRow, ...]
     called: Sequence[tuple[int, tuple[str, ...]]] = ()
+    met: tuple[Pair, ...] = ()
 
 
 def _known(
@@ -231,12 +242,14 @@ def _known(
     found: Mapping[Place, KeyTable],
     before: Sequence[KeyRow] = (),
     called: Sequence[tuple[int, tuple[str, ...]]] = (),
+    met: tuple[Pair, ...] = (),
 ) -> Known:
     said = controller.spelt(found)
     given = ((who, i.value) for who, one in enumerate(people) for i in one)
     # A value may stand elsewhere without the blanks that are around it in one row.
-    met = ((who, (text.strip(),)) for who, text in (*given, *((w, t) for w, _, t in said)))
-    return Known(_all(people, recognised(said)), tuple(dict.fromkeys((*before, *met))), called)
+    texts = ((who, (text.strip(),)) for who, text in (*given, *((w, t) for w, _, t in said)))
+    spelt = tuple(dict.fromkeys((*before, *texts)))
+    return Known(_all(people, recognised(said)), spelt, called, met)
 
 
 def keep(
@@ -261,6 +274,7 @@ def keep(
     ]
     flat = [i for one in known.people for i in one]
     controller.suppressions.add(flat, now, source=ERASURE, connection=connection)
+    take_over(controller, case, known.people, known.met, connection)
     controller.doubts.forget(case, flat, connection=connection)
     controller.locator.store(case, known.people, retained, now, connection=connection)
     named = tuple((who, (i.kind, i.value)) for who, one in enumerate(known.people) for i in one)
@@ -335,10 +349,12 @@ def sought(controller: Controller, case: Case, people: Sequence[Sequence[Identif
 
 def undecided(controller: Controller, case: Case) -> list[Doubt]:
     """What waits to be decided of the people of a case. Of a child also what other cases have met,
-    or taken over: they are forgotten with this one.
+    or taken over: they are forgotten with this one. Of an erasure that was only looked at also what
+    goes over to it when it is carried out.
     """
     waits = controller.doubts.all(case=case.id)
-    if case.ground == CHILD:
+    looked = case.right == "erasure" and case.state in BEFORE and has_met(controller, case)
+    if case.ground == CHILD or looked:
         waits += controller.doubts.met_with(known_of(controller, case))
     return list({one.id: one for one in waits}.values())
 
@@ -361,6 +377,8 @@ def ask_again(
     before = sought(controller, case, people)
     known = before.known
     about = searched_by(known, made)
+    with controller.database.connection() as connection:
+        take_over(controller, case, about, (), connection)
     again, _, values = draw_up(controller, case, people, now, before.values, about=about)
     away = {system for system, _ in made.unreached}
     back = away - {system for system, _ in again.unreached}

@@ -164,7 +164,7 @@ def _serve(
 ) -> PortAnswer:  # fmt: skip
     stayed = controller.retained(case, people)
     found = controller.locate(people)
-    found.unreached.update(stayed.unknown)
+    found.unreached.update(stayed.unread)
     found.warnings += stayed.words
     keys = controller.keys(found)
     refuse_several(controller, case, people, keys)

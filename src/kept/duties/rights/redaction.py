@@ -388,7 +388,7 @@ def _read(controller: Controller, case: Case) -> _Read:
     stayed = controller.retained(case, people)
     opened = controller.locator.opened(case, people)
     found = controller.locate(people)
-    found.unreached.update(stayed.unknown)
+    found.unreached.update(stayed.unread)
     keys = controller.keys(found)
     staying = {p: t for p, t in stayed.tables.items() if p[0] not in found.unreached}
     hers = together({p: t for p, t in keys.items() if p[0] not in found.unreached}, staying)

@@ -226,10 +226,11 @@ def _unsent(controller: Controller, now: dt.datetime) -> Iterator[Call]:
 def _tasks(controller: Controller, now: dt.datetime) -> Iterator[Call]:
     """Whoever does a task was reminded by letter; what that did not help is told here."""
     for task in controller.tasks():
-        path = f"/desk/cases/{task.case}" if task.case else "/desk"
-        owner = _owner(controller, task.case)
+        case = task.of_case
+        path = f"/desk/cases/{case}" if case else "/desk/tasks"
+        owner = _owner(controller, case) if case else None
         if task.answer is not None and task.answer.outcome is Outcome.CANNOT:
-            yield Call(task.case or task.id, f"cannot:{task.id}"[:200],
+            yield Call(case or task.id, f"cannot:{task.id}"[:200],
                        "Somebody says that a task of the case cannot be done.", path, owner,
                        officers=True)  # fmt: skip
         elif task.late(now) and task.due is not None:
@@ -237,7 +238,7 @@ def _tasks(controller: Controller, now: dt.datetime) -> Iterator[Call]:
             words = f"{who} not been answered since {controller.day(task.due)}, though asked."
             late = now - task.due >= _PATIENCE
             noted = noted_as(task)
-            yield Call(task.case or task.id, f"{'escalated' if late else 'late'}:{task.id}"[:200],
+            yield Call(case or task.id, f"{'escalated' if late else 'late'}:{task.id}"[:200],
                        words, path, owner, officers=late or owner is None,
                        silent=(task.case, noted) if late and noted else None,
                        serves=task.system if task.action is Derived.ANEW else None)  # fmt: skip
