@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import pytest
 from tests.app.desk import Desk, opened
 
+from kept.app import mail
+
 MAIL = '\n[mail]\nurl = "out"\nfrom = "desk@kept.test"\n'
 NATURE = "A laptop of <Kim> was stolen"
 
@@ -73,6 +75,10 @@ def test_from_the_form_to_the_end_and_what_an_auditor_reads(desk: Desk) -> None:
     answer = keeper.post("/desk/incidents/tell", incident=id_, how="told", people="many",
                          way="letter")  # fmt: skip
     assert answer.status_code == 400
+    answer = keeper.post("/desk/incidents/close", incident=id_, why="laptops are encrypted")
+    assert answer.status_code == 400
+    assert "all mail to people went" in words(answer.text)
+    mail.deliver(desk.controller, lambda: desk.now)
     answer = keeper.post("/desk/incidents/close", incident=id_, why="laptops are encrypted")
     assert answer.status_code == 303
     text = words(keeper.get(path).text)

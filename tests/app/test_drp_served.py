@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import http.server
 import json
@@ -44,11 +45,20 @@ def listening() -> Iterator[Listener]:
             one.met.append((self.path, json.loads(body)))
             if self.path == "/slow":
                 time.sleep(2)
+            if self.path == "/trickles":
+                self._trickle()
             self.send_response({"/fails": 500, "/moved": 307}.get(self.path, 200))
             if self.path == "/moved":
                 self.send_header("Location", "/elsewhere")
             self.send_header("Content-Length", "0")
             self.end_headers()
+
+        def _trickle(self) -> None:
+            """Headers without an end, each well within the time of one read."""
+            with contextlib.suppress(OSError):
+                for _ in range(50):
+                    self.wfile.write(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+                    time.sleep(0.1)
 
         def log_message(self, *_: object) -> None:
             pass
@@ -141,7 +151,12 @@ def test_an_agent_is_told_nothing_where_its_server_fails_or_leads_elsewhere() ->
         assert not tell(listener.url("/fails"), {"status": "fulfilled"})
         assert not tell(listener.url("/moved"), {"status": "fulfilled"})
         assert not tell(listener.url("/slow"), {"status": "fulfilled"}, timeout=0.2)
-        assert [path for path, _ in listener.met] == ["/status", "/fails", "/moved", "/slow"]
+        began = time.monotonic()
+        assert not tell(listener.url("/trickles"), {"status": "fulfilled"}, timeout=0.5)
+        assert time.monotonic() - began < 2
+        assert [path for path, _ in listener.met] == [
+            "/status", "/fails", "/moved", "/slow", "/trickles",
+        ]  # fmt: skip
         port = listener.port
     assert not tell(f"http://127.0.0.1:{port}/status", {})  # nobody listens any more
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.app.conftest import Kept
+from tests.world import MAP, make
 
 AT = "2026-11-23T12:00:00Z"
 
@@ -47,6 +48,24 @@ def test_an_incident_from_entry_to_end(kept: Kept, world: Path) -> None:
     assert listed["told_by"] > listed["due"]
     said(kept, world, "incident", "judge", id_, "--risk", "none", "--why", "x", "--role",
          "auditor", status=1)  # fmt: skip
+
+
+def test_mail_says_which_system_could_not_be_asked_whom_else_it_hit(
+    kept: Kept, tmp_path: Path, kept_url: str
+) -> None:
+    world = make(tmp_path / "w", kept_url, extra=(
+        '\n[systems.annex]\nstore = "sqlite"\nurl = "sqlite:///annex.sqlite"\nmap = "annex.yml"\n'
+        'mode = "act"\n[mail]\nurl = "out"\nfrom = "desk@kept.test"\n'
+    ))  # fmt: skip
+    annex = MAP.replace("system: shop", "system: annex").replace("identifies: account, ", "")
+    (world / "annex.yml").write_text(annex, "utf-8")
+    one = said(kept, world, "incident", "add", "--kind", "confidentiality", "--place",
+               "shop.customer", "--place", "annex.customer", "--nature", "x", "--now", AT,
+               status=1)  # fmt: skip
+    id_ = one["incident"]
+    said(kept, world, "incident", "judge", id_, "--risk", "high", "--why", "x", "--now", AT)
+    ran = kept("incident", "tell", id_, "--mail", "--dir", str(world), "--now", AT)
+    assert (ran.status, "NOT COUNTED: annex" in ran.out) == (1, True), ran.said
 
 
 def test_figures_as_document_words_and_csv(kept: Kept, world: Path) -> None:

@@ -30,9 +30,11 @@ from kept.duties import page as clean
 from kept.duties import rights
 from kept.duties.collect import taking
 from kept.duties.collect.taking import Sent
+from kept.duties.rights import paper
 from kept.duties.rights.letter import letter
 from kept.duties.rights.request import Request
 from kept.embedded import Server
+from kept.errors import UsageError
 from kept.policy.spoken import speaking
 from kept.records.outbox import Letter
 from kept.records.preference import token, way_of
@@ -298,6 +300,15 @@ def test_mail_letter_and_package_speak_as_she_asked(hut: Desk, tmp_path: Path) -
         NOW, out=out,
     )  # fmt: skip
     assert answer.summary.startswith("We looked in")  # for the staff
+    # On paper too: as she asked, and as somebody chose who read a letter of hers.
+    kim = hut.controller.actors.of("Kim", "privacy-officer", NOW)
+    for chosen in ("", "en-GB"):
+        paper.make(hut.controller, case.id, ["Ana", "Davos"], kim, NOW, language=chosen)
+        *_, (_, made) = hut.controller.ledger.entries(kind="letter.made")
+        spoken = letter(hut.controller, case.id, NOW, language=chosen or "de").text()
+        assert made.body["text"] == hut.controller.digest(spoken.encode())
+    with pytest.raises(UsageError, match="in that language"):
+        paper.make(hut.controller, case.id, ["Ana", "Davos"], kim, NOW, language="fr")
     with zipfile.ZipFile(out) as archive:
         page, read_me = (archive.read(n).decode() for n in ("index.html", "README.txt"))
     assert '<html lang="de">' in page

@@ -217,6 +217,47 @@ def test_the_control_fails_where_somebody_was_not_told(
     assert outcome(controller, NOW + hours * HOUR) == (expected, words)
 
 
+def test_who_was_not_reached_is_told_otherwise_before_it_is_closed(
+    controller: Controller, world: Path
+) -> None:
+    sql(world, "INSERT INTO customer VALUES (4, '', 'Dora', NULL, '2024-03-01 00:00:00')")
+    one = judge(controller, enter(controller), "high")
+    who = officer(controller)
+    notify(controller, one, NOW + HOUR)
+    told = incidents.mail(controller, one.id, who, NOW)
+    assert (told.mailed, told.left, told.unreached) == (3, 1, ())
+    with pytest.raises(UsageError, match="these words already"):
+        incidents.mail(controller, one.id, who, NOW)
+    # Of three letters nobody takes two.
+    with controller.database.connection() as c:
+        c.execute("UPDATE outbox SET good_until = %s WHERE number > 1", (NOW,))
+    assert mail.deliver(controller, lambda: NOW).sent == 1
+    assert controller.outbox.tidy(NOW) == 2
+    assert (incidents.tend(controller, NOW), incidents.tend(controller, NOW)) == (2, 0)
+    late = NOW + 73 * HOUR
+    assert outcome(controller, late) == (
+        Outcome.FAIL, ["of 4 people concerned 3 were not told"]
+    )  # fmt: skip
+    with pytest.raises(UsageError, match="closed yet") as met:
+        incidents.close(controller, one.id, "backups are locked", who, NOW)
+    assert "3 of 4 people concerned" in str(met.value)
+    # Mail that came to nothing may be tried again, and only that.
+    assert incidents.mail(controller, one.id, who, NOW).mailed == 2
+    incidents.told(controller, one.id, way="letter", people=1, sent=NOW, actor=who, now=NOW)
+    assert outcome(controller, late) == (Outcome.PASS, [])
+    # Whoever has other words to read gets them, and is still one person.
+    incidents.judge(controller, one.id, "high", "more is known", {"advice": "wait"}, who, NOW)
+    told = incidents.mail(controller, one.id, who, NOW)
+    assert (told.mailed, told.incident.told, told.incident.concerned) == (3, 4, 4)
+    assert [e["people"] for e in entries(controller, "incident.told")] == [3, 2, 1, 0]
+    assert incidents.missing(told.incident) == []
+    with pytest.raises(UsageError, match="closed yet") as met:
+        incidents.close(controller, one.id, "backups are locked", who, NOW)
+    assert "3 that a mail server has not taken" in str(met.value)
+    mail.deliver(controller, lambda: NOW)
+    incidents.close(controller, one.id, "backups are locked", who, NOW)
+
+
 def test_what_cannot_be_is_refused(controller: Controller) -> None:
     for places, noticed, why in (
         (["shop.nothing"], NOW, "not on the map"),

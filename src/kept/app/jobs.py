@@ -19,7 +19,7 @@ from kept.app.log import logged
 from kept.controller import Controller
 from kept.database import Database
 from kept.deployment import Deployment
-from kept.duties import collect, preferences, release, rights, visits
+from kept.duties import collect, incidents, preferences, release, rights, visits
 from kept.records.job import DONE, Jobs
 
 #: How a run ended after which something is left to do.
@@ -76,6 +76,7 @@ def _systems(controller: Controller, now: dt.datetime) -> bool:
 def _intake(controller: Controller, now: dt.datetime) -> bool:
     left = rights.freeze_reported(controller, now) + rights.tend(controller, now)
     rights.complaints.tend(controller, now)
+    incidents.tend(controller, now)
     preferences.letters.tend(controller, now)
     return not mail.deliver(controller, lambda: now).failed + left
 

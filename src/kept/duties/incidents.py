@@ -18,7 +18,8 @@ from kept.errors import UsageError
 from kept.ledger.entry import Entry, moment, name
 from kept.policy.spoken import own, speaking
 from kept.records.actor import Actor
-from kept.records.incident import Incident, State, Struck
+from kept.records.incident import Act, Incident, State, Struck
+from kept.records.outbox import GIVEN_UP, SENT
 from kept.terms.identifiers import Identifier
 from kept.terms.incident_rules import BY_ID, KINDS, RISKS, UNTOLD, applying
 from kept.terms.tongues import day, say
@@ -38,11 +39,14 @@ _LATER: Final = "Not known yet; this follows."
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """How many people mail was queued for, and how many have to be told otherwise."""
+    """How many people mail was queued for, how many have to be told otherwise, and the systems
+    that could not be asked whom else it hit.
+    """
 
     incident: Incident
     mailed: int
     left: int
+    unreached: tuple[str, ...]
 
 
 def place(controller: Controller, text: str) -> Struck:
@@ -172,9 +176,11 @@ def notified(
 
 
 def mail(controller: Controller, id_: str, actor: Actor, now: dt.datetime) -> Told:
-    """Queue the words for everybody concerned whose address the stores know.
+    """Queue the words for everybody concerned whose address the stores know, and who has not had
+    these very words already.
 
-    Raises UsageError where no mail is set up, or nobody has judged what follows for them.
+    Raises UsageError where no mail is set up, nobody has judged what follows for them, or nobody
+    is left to write to.
     """
     if controller.post is None:
         raise UsageError(
@@ -185,23 +191,60 @@ def mail(controller: Controller, id_: str, actor: Actor, now: dt.datetime) -> To
         one = _open(controller, id_, c)
         _judged(one)
         found = controller.concerned(one)
-        addresses = sorted({p.address for p in found.people if p.address and _is_mail(p.address)})
-        if not addresses:
+        known = {p.reference: p.address for p in found.people if p.address and _is_mail(p.address)}
+        if not known:
             raise UsageError(
                 "of nobody concerned an address is known", fix="tell them otherwise, and record it"
             )
         subject, body = letter(controller, one, found)
-        for address in addresses:
-            controller.outbox.put(
-                address,
-                "incident",
-                {"subject": subject, "body": body},
-                now,
-                good_until=now + _TRIED,
-                connection=c,
+        reached = one.reached()
+        written = {r for a in one.acts if a.words.get("text") == body for r in _written(a)}
+        had = written & reached.keys()
+        if not (rest := sorted(known.keys() - had)):
+            raise UsageError(
+                "everybody whose address is known was written to with these words already",
+                fix="tell the others otherwise; where you know more, judge it anew first",
             )
-        done = _told(controller, c, one, "mail", len(addresses), body, now, actor, now)
-    return Told(done, len(addresses), len(found.people) - len(addresses))
+        put = {
+            reference: controller.outbox.put(
+                known[reference], "incident", {"subject": subject, "body": body}, now,
+                good_until=now + _TRIED, connection=c,
+            )
+            for reference in rest
+        }  # fmt: skip
+        done = _told(
+            controller, c, one, "mail", len(put), body, now, actor, now,
+            mail=put, new=len(put.keys() - reached.keys()), of=len(found.people),
+        )  # fmt: skip
+    left = len(found.people) - len(known)
+    return Told(done, len(put), left, tuple(sorted(found.unreached)))
+
+
+def tend(controller: Controller, now: dt.datetime) -> int:
+    """Note that mail to people came to nothing, so that they are told otherwise; to how many.
+    Repeatable.
+    """
+    lost = 0
+    for known in controller.incidents.all():
+        if not known.reached():
+            continue
+        with controller.database.connection() as c:
+            one = controller.incidents.find(known.id, connection=c)
+            reached = one.reached()
+            came = controller.outbox.outcomes(reached.values(), connection=c)
+            back = sorted(r for r, id_ in reached.items() if came.get(id_) == GIVEN_UP)
+            if not back:
+                continue
+            told = one.last("told")
+            assert told is not None
+            controller.incidents.act(
+                one, "returned", told.actor, now, people=len(back), words={"mail": " ".join(back)},
+                connection=c,
+            )  # fmt: skip
+            body = {"incident": one.id, "people": len(back)}
+            controller.ledger.append_in(c, [Entry("incident.returned", now, body)])
+            lost += len(back)
+    return lost
 
 
 def told(
@@ -244,6 +287,13 @@ def close(controller: Controller, id_: str, why: str, actor: Actor, now: dt.date
         one = _open(controller, id_, c)
         if left := missing(one):
             raise UsageError("the incident cannot be closed yet", expected="; ".join(left))
+        came = controller.outbox.outcomes(one.reached().values(), connection=c)
+        if waits := sum(outcome != SENT for outcome in came.values()):
+            raise UsageError(
+                "the incident cannot be closed yet",
+                expected="that all mail to people went, or was given up",
+                met=f"{waits} that a mail server has not taken",
+            )
         done = controller.incidents.act(one, "closed", actor, now, words={"why": why}, connection=c)
         body = {"reason": controller.digest(why.encode())}
         _append(controller, c, "incident.ended", one, body, actor, now)
@@ -259,8 +309,15 @@ def missing(incident: Incident) -> list[str]:
         left.append("what was done against it is written down")
     if incident.risk in ("risk", "high") and incident.told_by is None:
         left.append("the authority is told")
-    if incident.risk == "high" and not (incident.last("told") or incident.last("untold")):
-        left.append("the people are told, or it is written down why not")
+    if incident.risk == "high" and not incident.last("untold"):
+        more = incident.concerned - incident.told
+        if not incident.last("told"):
+            left.append("the people are told, or it is written down why not")
+        elif more > 0:
+            left.append(
+                f"{more} of {incident.concerned} people concerned are told in another way, or it"
+                " is written down why not"
+            )
     return left
 
 
@@ -284,8 +341,9 @@ def notice(controller: Controller, incident: Incident, found: Concerned) -> str:
         incident.said("nature"),
         "",
         f"People concerned: about {len(found.people)}. Records: about {found.rows}.",
-        *(f"- {_title(controller, h.system, h.dataset)}: {h.people} people, {h.rows} records"
-          for h in found.hits),
+        *(f"- {_title(controller, h.system, h.dataset)}: {h.people}"
+          f" {'person' if h.people == 1 else 'people'}, {h.rows}"
+          f" {'record' if h.rows == 1 else 'records'}" for h in found.hits),
         *(f"- `{system}` could not be counted" for system in sorted(found.unreached)),
         "",
         "Categories of data: " + (", ".join(_labels(controller, found)) or _LATER),
@@ -344,7 +402,7 @@ def incidents_are_told_in_time(
     By the ledger, not by the register; what people wrote as a reason for being late counts.
     """
     said: dict[str, list[Entry]] = {}
-    for kind in ("opened", "judged", "notified", "told", "untold", "ended"):
+    for kind in ("opened", "judged", "notified", "told", "returned", "untold", "ended"):
         for _, entry in controller.ledger.entries(kind=f"incident.{kind}"):
             if entry.at <= now:
                 said.setdefault(str(entry.body["incident"]), []).append(entry)
@@ -389,14 +447,28 @@ def _amiss(where: str, entries: Iterable[Entry], now: dt.datetime) -> Iterator[F
             where, "the authority was told late, and nobody said why", "kept incident notice"
         )
     # The law says: without undue delay. What an authority may know, people may know then too.
-    if risk == "high" and not (by.get("told") or by.get("untold")) and due < now:
-        yield Finding(where, "the people concerned were not told", "kept incident tell")
+    if risk == "high" and not by.get("untold") and due < now:
+        told = [*by.get("told", ())]
+        counted = [b.get("of", b.get("people", 0)) for b in [*by["judged"], *told]]
+        more = max(counted) - sum(b["people"] for b in told)
+        more += sum(b["people"] for b in by.get("returned", ()))
+        if not told:
+            yield Finding(where, "the people concerned were not told", "kept incident tell")
+        elif more > 0:
+            words = f"of {max(counted)} people concerned {more} were not told"
+            yield Finding(where, words, "kept incident tell")
 
 
 def _told(
     controller: Controller, c: Any, one: Incident, way: str, people: int, text: str,
-    sent: dt.datetime, actor: Actor, now: dt.datetime,
+    sent: dt.datetime, actor: Actor, now: dt.datetime, *, mail: Mapping[str, str] | None = None,
+    new: int | None = None, of: int | None = None,
 ) -> Incident:  # fmt: skip
+    """Record it. Of mail: reference → its id, how many were not told before, of how many."""
+    by_mail = {}
+    if mail is not None:
+        pairs = (f"{reference}={id_}" for reference, id_ in mail.items())
+        by_mail = {"mail": " ".join(pairs), "of": str(of)}
     done = controller.incidents.act(
         one,
         "told",
@@ -404,13 +476,14 @@ def _told(
         now,
         way=way,
         people=people,
-        words={"text": text},
+        words={"text": text, **by_mail},
         done=sent,
         connection=c,
     )
     body = {
-        "way": way, "people": people, "text": controller.digest(text.encode()),
-        "sent": moment(sent),
+        "way": way, "people": people if new is None else new,
+        "text": controller.digest(text.encode()), "sent": moment(sent),
+        **({} if of is None else {"of": of}),
     }  # fmt: skip
     _append(controller, c, "incident.told", one, body, actor, now)
     return done
@@ -429,6 +502,10 @@ def _open(controller: Controller, id_: str, c: Any) -> Incident:
     if one.state is State.CLOSED:
         raise UsageError("the incident is closed", fix="enter another where more has happened")
     return one
+
+
+def _written(act: Act) -> list[str]:
+    return [pair.partition("=")[0] for pair in act.words.get("mail", "").split()]
 
 
 def _judged(one: Incident) -> None:

@@ -98,7 +98,8 @@ class Struck:
 @dataclass(frozen=True, slots=True)
 class Act:
     """One thing done: `judged` (`what` a risk), `notified` (`what` an authority), `told`,
-    `untold` (`what` a ground), `closed`. `done_at` is when, `at` when it was entered; `words` why.
+    `returned` (mail to `people` that nobody took), `untold` (`what` a ground), `closed`. `done_at`
+    is when, `at` when it was entered; `words` why, and whom mail went to by their references.
     """
 
     act: str
@@ -142,6 +143,35 @@ class Incident:
     def told_by(self) -> dt.datetime | None:
         """When the authority was told first."""
         return min((a.done_at for a in self.acts if a.act == "notified"), default=None)
+
+    def reached(self) -> dict[str, str]:
+        """Reference → id of the mail, of whoever was written to and of whom none came back."""
+        found: dict[str, str] = {}
+        for act in self.acts:
+            if act.act == "told":
+                found |= dict(pair.split("=") for pair in act.words.get("mail", "").split())
+            elif act.act == "returned":
+                for reference in act.words.get("mail", "").split():
+                    found.pop(reference, None)
+        return found
+
+    @property
+    def told(self) -> int:
+        """How many people were told, each once where mail went to them."""
+        others = sum(a.people or 0 for a in self.acts if a.act == "told" and a.way != "mail")
+        return len(self.reached()) + others
+
+    @property
+    def concerned(self) -> int:
+        """How many people it hit, as was known when it was judged, or they were told."""
+        return max(
+            (
+                int(a.words.get("of", a.people or 0))
+                for a in self.acts
+                if a.act in ("judged", "told")
+            ),
+            default=0,
+        )
 
     @property
     def waiting(self) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -174,6 +174,13 @@ class Outbox:
                 (now - _REMEMBERED,),
             )
         return len(late)
+
+    def outcomes(self, ids: Iterable[str], *, connection: Connection) -> dict[str, str | None]:
+        """Id → what became of the message, None while it waits; without those long forgotten."""
+        rows = connection.execute(
+            "SELECT id, outcome FROM outbox WHERE id = ANY(%s)", (list(ids),)
+        ).fetchall()
+        return dict(rows)
 
     def waiting(self) -> int:
         """How many messages wait."""

@@ -6,12 +6,14 @@ answer only its status is looked at.
 
 from __future__ import annotations
 
+import json
 import ssl
+import time
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-#: Seconds for all of it.
+#: Seconds for all of it, however slowly the other side speaks.
 _TIMEOUT: Final = 10.0
 _HERE: Final = frozenset(("localhost", "127.0.0.1", "::1"))
 
@@ -41,22 +43,33 @@ def tell(url: str, document: Mapping[str, Any], *, timeout: float = _TIMEOUT) ->
 
     Whether the address may be asked at all is for the caller to know.
     """
-    import httpx  # every start would wait for it, and few tell anybody
+    # Every start would wait for these, and few tell anybody.
+    import httpcore
+
+    from kept.stores.in_time import Deadline, Network
 
     context = (
         ssl.create_default_context()
         if url.startswith("https:")
         else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     )
+    headers = [("Content-Type", "application/json"), ("User-Agent", "kept")]
+    limits = {"timeout": dict.fromkeys(("connect", "read", "write", "pool"), timeout)}
+    deadline = Deadline(time.monotonic)
     try:
         with (
-            httpx.Client(
-                verify=context, timeout=timeout, follow_redirects=False, trust_env=False
-            ) as client,
-            client.stream(
-                "POST", url, json=dict(document), headers={"User-Agent": "kept"}
+            deadline.within(timeout),
+            httpcore.ConnectionPool(
+                ssl_context=context, network_backend=Network(deadline)
+            ) as pool,
+            pool.stream(
+                "POST", url, headers=headers, content=json.dumps(dict(document)).encode(),
+                extensions=limits,
             ) as answer,
-        ):
-            return 200 <= answer.status_code < 300
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
+        ):  # fmt: skip
+            return 200 <= answer.status < 300
+    except (
+        httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError,
+        httpcore.UnsupportedProtocol, TimeoutError, ValueError,
+    ):  # fmt: skip
         return False

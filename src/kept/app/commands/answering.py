@@ -26,6 +26,7 @@ from kept.app.output import table
 from kept.controller import Controller
 from kept.duties.rights import delivery, mailing, paper
 from kept.duties.rights.clock import too_early
+from kept.duties.rights.language import chosen
 from kept.duties.rights.letter import answer_case
 from kept.duties.staff import owed
 from kept.errors import UsageError
@@ -34,6 +35,9 @@ from kept.terms.authorities import countries
 Country = Annotated[
     str | None,
     Parameter(help="where the person lives, as DE or US-CA; chooses the authority that is named"),
+]
+Language = Annotated[
+    str | None, Parameter(help="a language of the policy, as de; without: that in which she asked")
 ]
 
 
@@ -50,10 +54,7 @@ def answer(
     html: Annotated[bool, Parameter(help="one page of HTML instead of text", negative="")] = False,
     text: Annotated[bool, Parameter(help="plain text (the default)", negative="")] = False,
     country: Country = None,
-    language: Annotated[
-        str | None,
-        Parameter(help="a language of the policy, as de; without: that in which she asked"),
-    ] = None,
+    language: Language = None,
     out: Annotated[
         Path | None, Parameter(help="a new file for the letter; it is yours alone to read")
     ] = None,
@@ -82,11 +83,7 @@ def answer(
         _still_owed(controller, case, acting)
         warn_of_stranger(common, config, controller.bundle)
         now = acting.moment
-        if language is not None and language not in controller.bundle.languages:
-            raise UsageError(
-                "the policy is not there in that language",
-                expected=f"one of {', '.join(controller.bundle.languages)}",
-            )
+        language = chosen(controller, language)
         if mail:
             actor = controller.actors.of(acting.actor, acting.role, now)
             until = mailing.mail_answer(
@@ -139,6 +136,7 @@ def letter_command(
         int | None, Parameter(help="a letter that was made before, by its number, as it was")
     ] = None,
     country: Country = None,
+    language: Language = None,
     acting: Acting = ACTING,
     common: Common = COMMON,
 ) -> int:
@@ -165,7 +163,7 @@ def letter_command(
             actor = controller.actors.of(acting.actor, acting.role, now)
             one, made = paper.make(
                 controller, case, to or (), actor, now, longer=longer, country=where,
-                subdivision=part,
+                subdivision=part, language=language,
             )  # fmt: skip
             number = one.id
             controller.ledger.checkpoint(now)

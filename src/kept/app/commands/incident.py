@@ -202,15 +202,21 @@ def tell(
 ) -> int:
     """The words for the people concerned, as text; or that they were told, or why not."""
     now = acting.moment
+    away: tuple[str, ...] = ()
     if sum((mail, way is not None, untold is not None)) > 1:
         raise UsageError("only one of these at a time", expected="--mail, --way or --untold")
     with opened(common, "incident tell", acting.role) as (controller, _):
         actor = controller.actors.of(acting.actor, acting.role, now)
         if mail:
             told = incidents.mail(controller, incident, actor, now)
-            one, words = told.incident, f"Mail to {told.mailed} people waits to be sent."
+            one, words = told.incident, f"Mail to {_people(told.mailed)} waits to be sent."
             if told.left:
                 words += f" Of {told.left} more no address is known: tell them by a letter."
+            if away := told.unreached:
+                words += (
+                    f" NOT COUNTED: {', '.join(away)}, so more people may be concerned; say this"
+                    " again when that answers."
+                )
         elif way is not None:
             one = incidents.told(
                 controller,
@@ -221,7 +227,7 @@ def tell(
                 actor=actor,
                 now=now,
             )
-            words = f"It is recorded that {people} people were told."
+            words = f"It is recorded: {_people(people)} told."
         elif untold is not None:
             one = incidents.untold(
                 controller, incident, untold, said(why or "", "--why"), actor, now
@@ -233,7 +239,7 @@ def tell(
             document = {"incident": one.id, "subject": subject, "text": text}
             common.out.result(document, [subject, "", *text.split("\n")])
             return 0
-    return _done(common, one, now, words)
+    return _done(common, one, now, words) or bool(away)
 
 
 @group.command
@@ -290,6 +296,10 @@ def _clock(one: Incident, now: dt.datetime) -> str:
     )
 
 
+def _people(count: int) -> str:
+    return many(count, "person").replace("persons", "people")
+
+
 def _hits(found: Concerned) -> list[str]:
     rows = [
         (f"{h.system}.{h.dataset}", h.rows, h.people, h.nobodys, " ".join(h.categories) or "–")
@@ -297,7 +307,7 @@ def _hits(found: Concerned) -> list[str]:
     ]
     head = ("hit", "#rows", "#people", "#of nobody", "categories of data")
     return [
-        f"It hit {many(len(found.people), 'person').replace('persons', 'people')}.",
+        f"It hit {_people(len(found.people))}.",
         table(head, rows),
         *(f"NOT COUNTED: `{s}` ({why})" for s, why in sorted(found.unreached.items())),
     ]

@@ -26,7 +26,7 @@ from kept.app.commands.common import (
 from kept.app.fit import Exact
 from kept.app.output import table
 from kept.controller import Controller
-from kept.duties import rights
+from kept.duties import incidents, rights
 from kept.duties.rights import entering, listed, reported, saved_mail, scan_form, scanned
 from kept.errors import UsageError
 from kept.records.intake import BEGUN, WHOLE, Intake
@@ -452,6 +452,7 @@ def run(
     with opened(common) as (controller, _):
         left = rights.freeze_reported(controller, at) + rights.tend(controller, at)
         rights.complaints.tend(controller, at)
+        incidents.tend(controller, at)
         left += rights.agent_status.keep_up(controller, at)
         left += rights.agent_status.tell_agents(controller, at)
         went = mail.deliver(controller, lambda: at)

@@ -38,6 +38,7 @@ from kept.duties.rights import (
 )
 from kept.duties.rights.choice import beyond
 from kept.duties.rights.covering import decided_since
+from kept.duties.rights.language import chosen
 from kept.duties.rights.letter import answer_case
 from kept.duties.rights.planning import undecided
 from kept.duties.rights.receipts import BEFORE, inapplicable, not_asked, to_weigh
@@ -56,6 +57,7 @@ from kept.records.redaction import Stands
 from kept.stores.tasks import Outcome
 from kept.terms import proof, separation
 from kept.terms.authorities import authority_of, countries
+from kept.terms.authorities import language as spelt_as
 from kept.terms.clock_rules import EXTENSIONS, PAUSES
 from kept.terms.refusals import REFUSALS, refusal
 from kept.terms.regimes import period_words
@@ -135,20 +137,21 @@ def show(request: Asked, state: State, case: FromPath[str]) -> Response[str]:
 @post("/cases/{case:str}/answer", status_code=200, sync_to_thread=True)
 def answer(request: Asked, state: State, case: FromPath[str]) -> Response[str]:
     """The case with the letter to the person, made of its record. Entered before it is shown."""
-    one, controller = found(state, case), state.controller
+    one, controller, sent = found(state, case), state.controller, form(request)
     try:
         who = actor(request, state, "case answer")
-        where, part = country(form(request).one("country"))
+        where, part = country(sent.one("country"))
         staff.shown(controller, session(request).account, who, ("case", one.id), one.people,
                     state.clock())  # fmt: skip
         made = answer_case(
             controller, one.id, state.clock(), role=who.role, country=where,
-            subdivision=part,
+            subdivision=part, language=chosen(controller, sent.one("language")),
         )  # fmt: skip
     except KeptError as problem:
         return shown(request, state, one, said(problem))
     letter = {"text": made.text(), "digest": controller.digest(made.text().encode()),
-              "language": made.language, "country": form(request).one("country")}  # fmt: skip
+              "language": made.language, "country": sent.one("country"),
+              "chosen": sent.one("language")}  # fmt: skip
     return shown(request, state, one, letter=letter, done=_WRITTEN)
 
 
@@ -280,6 +283,7 @@ def shown(
         owner=next((a for a in accounts if a.number == owner_of), None), accounts=accounts,
         grounds=GROUNDS if one.right == "restriction" else ERASURE_GROUNDS,
         purposes=_purposes(controller), extensions=EXTENSIONS, pauses=PAUSES,
+        languages=[(c, spelt_as(c.partition("-")[0])) for c in controller.bundle.languages],
         today=controller.day(now).isoformat(), packs=one.right in casework.PACKS,
         works=one.right in casework.WORKS, needs_approval=one.right in casework.APPROVED,
         why_not=_why_not(request, controller, one, looked),

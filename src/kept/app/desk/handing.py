@@ -17,6 +17,7 @@ from kept.app.desk.render import back, said
 from kept.app.desk.working import actor
 from kept.duties import staff
 from kept.duties.rights import delivery, mailing
+from kept.duties.rights.language import chosen
 from kept.duties.rights.request import VERBS
 from kept.errors import KeptError
 from kept.records.case_state import FINISHED
@@ -32,6 +33,7 @@ def mail(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
         mailing.mail_answer(
             state.controller, one.id, who, now, again=sent.one("again") == "yes", country=where,
             subdivision=part, shown=sent.one("digest"),
+            language=chosen(state.controller, sent.one("language")),
         )  # fmt: skip
     except KeptError as problem:
         return shown(request, state, one, said(problem))

@@ -36,6 +36,7 @@ def letter(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
             made, pdf = paper.make(
                 controller, one.id, sent.one("to").splitlines(), who, now,
                 longer=(why, sent.one("words")) if why else None, country=where, subdivision=part,
+                language=sent.one("language"),
             )  # fmt: skip
             number = made.id
     except KeptError as problem:

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from kept.controller import Controller
 from kept.duties.rights import clock
+from kept.duties.rights.language import chosen
 from kept.duties.rights.letter import Letter, claimed, letter
 from kept.duties.rights.notice import more_time
 from kept.duties.rights.receipts import require_answer
@@ -68,26 +69,31 @@ def where_to(controller: Controller, case: Case) -> tuple[str, ...]:
 def make(
     controller: Controller, case_id: str, to: Sequence[str], actor: Actor, now: dt.datetime, *,
     longer: tuple[str, str] | None = None, country: str | None = None,
-    subdivision: str | None = None,
+    subdivision: str | None = None, language: str | None = None,
 ) -> tuple[Paper, bytes]:  # fmt: skip
     """A letter of a case as a PDF: the answer as the case stands, or, with `longer` (a reason of
     EXTENSIONS and the words for her), the notice that it takes longer. Without `to` it goes to the
-    address in the letter on which the case was opened.
+    address in the letter on which the case was opened; without `language` it speaks that in which
+    she asked.
 
-    Raises UsageError where there is no address, no such case, no answer yet, no more time, or no
-    typst.
+    Raises UsageError where there is no address, the policy is not there in that language, and
+    where there is no such case, no answer yet, no more time, or no typst.
     """
     typst = _typst()
+    language = chosen(controller, language)
     case = controller.cases.get(case_id)
     lines = address(to or where_to(controller, case))
     if longer is None:
         # Entered as sent it would count as her answer, once the case is done.
         require_answer(case, "that it takes longer is another letter: `--more-time`")
-        made = letter(controller, case.id, now, country=country, subdivision=subdivision)
+        made = letter(
+            controller, case.id, now, country=country, subdivision=subdivision, language=language
+        )
     else:
         made = more_time(
-            controller, case.id, *longer, now, country=country, subdivision=subdivision
-        )
+            controller, case.id, *longer, now, country=country, subdivision=subdivision,
+            language=language,
+        )  # fmt: skip
     kind = "answer" if longer is None else "more-time"
     pdf = _set(typst, made, lines, controller.bundle.organisation.country, now)
     said = {} if longer is None else {"reason": longer[0], "words": longer[1]}
