@@ -70,6 +70,13 @@ def test_a_key_is_known_by_its_name_and_more(
     assert all(k.ask is None for k in found.datasets["moves"].links)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_who_did_it_is_somebody(engine: str, fresh_pg_url: str, tmp_path: Path) -> None:
+    """Of users, too, somebody made the account; a customer did not."""
+    store = open_world(engine, worlds.DOING, fresh_pg_url, tmp_path)
+    assert links(discover(store, year=2026)) == worlds.truth(worlds.DOING)
+
+
 def test_without_rows_a_key_of_two_words_is_known_by_its_name(tmp_path: Path) -> None:
     world = [(name, columns, 0) for name, columns, _ in worlds.NUMBERED]
     found = discover(open_world("sqlite", world, "", tmp_path), year=2026)

@@ -201,6 +201,11 @@ NUMBERED: list[Table] = [
         "id": ("integer primary key", "key"), "emp_number": ("varchar(8)", "employee"),
         "approver_emp_number": ("varchar(8)", "employee"), "amount": ("numeric", "money"),
     }, 300),
+    ("shelves", {"shelf": ("integer primary key", "key"), "label": ("text", "thing")}, 60),
+    ("boxes", {
+        "id": ("integer primary key", "key"), "shelf_rows": ("integer", "small"),
+        "full_shelf": ("integer", "small"),
+    }, 60),
     ("depots", {"site": ("varchar(8) primary key", "places!"), "size": ("integer", "small")}, 38),
     ("places", {"site": ("varchar(8) primary key", "key"), "city": ("text", "city")}, 40),
     ("moves", {
@@ -221,6 +226,26 @@ LETTERED = tuple(
         ("moves", "new_site", "S"),
     )
 )  # fmt: skip
+#: What people do, without a word that says "key".
+DOING: list[Table] = [
+    ("users", {
+        "id": ("integer primary key", "key"), "email": ("text", "email"),
+        "first_name": ("text", "first"), "password": ("text", "hash"),
+        "created_by": ("integer", "users"),
+    }, 80),
+    ("sessions", {
+        "id": ("integer primary key", "key"), "user_id": ("integer", "users"),
+    }, 90),
+    ("customers", {
+        "id": ("integer primary key", "key"), "last_name": ("text", "last"),
+        "email": ("text", "email"),
+    }, 200),
+    ("purchases", {
+        "id": ("integer primary key", "key"), "customer_id": ("integer", "customers"),
+        "cancelled_by": ("integer", "users"), "assigned_to": ("integer", "users"),
+        "superseded_by": ("integer", "purchases"), "moved_to": ("integer", "small"),
+    }, 150),
+]  # fmt: skip
 #: People whose tables no word calls so, and what is not quite one.
 UNNAMED: list[Table] = [
     ("policyholders", {

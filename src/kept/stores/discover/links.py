@@ -41,6 +41,8 @@ _INSTEAD: Final = listed(
     "replaced superseded merged cloned copied duplicate alias derived split forked reversed "
     "cancelled corrected renewed translated inherited moved reblogged"
 )
+#: Of that, what nobody does: `superseded_by` is a row, `cancelled_by` may be a person.
+_ONLY_ROWS: Final = listed("replaced superseded duplicate alias derived inherited reversed")
 #: Who stands above a person, in the languages of `names`.
 _ABOVE: Final = listed(
     "manager supervisor boss chief vorgesetzter chef superieur jefe capo responsabile chefe "
@@ -160,11 +162,12 @@ class Linker:
             return []
         penalty, must = keyish
         made: dict[tuple[str, str], Candidate] = {}
+        acts = names.actor(parts) and not names.person_word(parts[-1])
         for target, grade, why, role in self._grades(profile, name, parts, keyed):
             for on, extra in self._targets(profile, name, here, target, kind):
                 known = made.get((target, on))
                 score = _PRIOR + grade + extra - penalty
-                if target == profile.name and role not in ("self", "handle"):
+                if target == profile.name and role not in ("self", "handle") and not acts:
                     # `customer_id` of a customer is rather what another system calls him
                     score -= 2.5
                 if known is None or known.score < score:
@@ -246,7 +249,8 @@ class Linker:
         yield from self._namesakes(profile, name, named, keyed)
         if len(parts) > 1 and parts[0] in _INSTEAD and parts[-1] in ("by", "into", "from", "of"):
             yield profile.name, 3.2, "leads to another row of the same table", "self"
-            return
+            if parts[-1] != "by" or parts[0] in _ONLY_ROWS:
+                return
         if set(parts) & _SELF and not (named and parts[-1] not in _SELF):
             yield profile.name, 3.0, "leads to another row of the same table", "self"
         elif profile.name in self.people and parts[-1] in _ABOVE:
@@ -328,9 +332,12 @@ class Linker:
                     4.5 if after else 1.0 if mine or named or other_than else 3.4 if keyed else 2.8
                 )
                 yield target, grade, f"has the name of the key of `{target}`", None
+        # of one word, only values tell it from any other
+        column = profile.table.columns.get(name)
         parts = names.words(name)
         for target, held in self._keys.items():
-            if not mine and _holds(parts, held):
+            sure = len(held) > 1 or (column is not None and column.type not in _DENSE)
+            if sure and not mine and _holds(parts, held):
                 ends = parts[-len(held) :] == held
                 role = names.part(parts[: -len(held)] if ends else parts[len(held) :])
                 grade = 1.0 if named or other_than else 3.0 if keyed else 2.2
