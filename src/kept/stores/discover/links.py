@@ -91,15 +91,15 @@ class Linker:
     people: Mapping[str, People]
     overlap: Overlap
     main: str | None = field(init=False)
-    _keys: dict[str, Words] = field(init=False)
+    #: the words of a key, where they say which → the tables that have it
+    _keys: dict[Words, list[str]] = field(init=False, default_factory=dict)
     _parts: dict[tuple[Side, Side], bool] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._keys = {
-            name: names.words(p.table.key[0])
-            for name, p in self.profiles.items()
-            if len(p.table.key) == 1 and not p.table.view and not names.generic(p.table.key[0])
-        }
+        for name, profile in self.profiles.items():
+            key = profile.table.key
+            if len(key) == 1 and not profile.table.view and not names.generic(key[0]):
+                self._keys.setdefault(names.words(key[0]), []).append(name)
         order = sorted(self.people, key=lambda n: -self.people[n].weight)
         persons = [n for n in order if self.people[n].kind == "person"]
         self.main = next(iter(persons or order), None)
@@ -299,11 +299,13 @@ class Linker:
         `emp_number` of a salary, and its `approver_emp_number`.
         """
         parts = names.words(name)
+        several = [key for key, _ in _within(parts)]
+        if any(table != here for table in self._keys.get(parts, ())):
+            several.append(parts)
         return any(
-            len(key) > 1 and not names.KEYS.isdisjoint((key[0], key[-1]))
-            and (_holds(parts, key) or (parts == key and target != here))
-            for target, key in self._keys.items()
-        )  # fmt: skip
+            len(key) > 1 and key in self._keys and not names.KEYS.isdisjoint((key[0], key[-1]))
+            for key in several
+        )
 
     def _namesakes(
         self, profile: Profile, name: str, named: bool, keyed: bool
@@ -334,15 +336,12 @@ class Linker:
                 yield target, grade, f"has the name of the key of `{target}`", None
         # of one word, only values tell it from any other
         column = profile.table.columns.get(name)
-        parts = names.words(name)
-        for target, held in self._keys.items():
-            sure = len(held) > 1 or (column is not None and column.type not in _DENSE)
-            if sure and not mine and _holds(parts, held):
-                ends = parts[-len(held) :] == held
-                role = names.part(parts[: -len(held)] if ends else parts[len(held) :])
+        wordy = column is not None and column.type not in _DENSE
+        for held, rest in () if mine else _within(names.words(name)):
+            for target in self._keys.get(held, ()) if len(held) > 1 or wordy else ():
                 grade = 1.0 if named or other_than else 3.0 if keyed else 2.2
-                why = f"its name {'ends' if ends else 'begins'} with that of the key of `{target}`"
-                yield target, grade, why, role
+                why = f"its name holds that of the key of `{target}`"
+                yield target, grade, why, names.part(rest)
 
     def _persons(
         self, parts: Words, keyed: bool, role: str | None, doubt: float
@@ -505,10 +504,10 @@ class Linker:
         """Whether two tables have a key of one name, and all values of the first's, but not only
         they, stand in the second; no where any small number would.
         """
-        key = self._keys.get(one.dataset)
-        if one.dataset == other.dataset or not key or key != self._keys.get(other.dataset):
+        keys = [self.profiles[side.dataset].table.key for side in (one, other)]
+        if one.dataset == other.dataset or keys != [one.fields, other.fields] or len(keys[0]) != 1:
             return False
-        if any(side.fields != self.profiles[side.dataset].table.key for side in (one, other)):
+        if names.generic(keys[0][0]) or names.words(keys[0][0]) != names.words(keys[1][0]):
             return False
         number = self.profiles[other.dataset].table.columns[other.fields[0]].type in _DENSE
         if number and self.overlap.density(other.dataset, other.fields[0]) > _FULL:
@@ -545,10 +544,11 @@ def _declared(fields: tuple[str, ...], to: str, on: tuple[str, ...]) -> Found:
     return Found(fields, to, on, 0.99, ("declared as a foreign key",), "declared", role=role)
 
 
-def _holds(parts: Words, key: Words) -> bool:
-    """Whether a name begins or ends with that of a key, and says more."""
-    size = len(key)
-    return size < len(parts) and key in (parts[:size], parts[-size:])
+def _within(parts: Words) -> Iterator[tuple[Words, Words]]:
+    """What a name begins or ends with, and the rest of it."""
+    for cut in range(1, len(parts)):
+        yield parts[:cut], parts[cut:]
+        yield parts[cut:], parts[:cut]
 
 
 def _fit(one: str, other: str) -> bool:
