@@ -309,7 +309,7 @@ class Filler:
             case "jsonb":
                 return json.dumps({"size": draw.randrange(9), "label": draw.choice(WORDS)})
             case "bytea":
-                return b"\x00\x01"
+                return number.to_bytes(4, "big") if alone else b"\x00\x01"
         return self._text(column.lower(), number, alone)
 
     def _text(self, column: str, number: int, alone: bool) -> str:

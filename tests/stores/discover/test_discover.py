@@ -58,6 +58,45 @@ def test_every_link_and_no_other(
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_a_key_is_known_by_its_name_and_more(
+    engine: str, fresh_pg_url: str, tmp_path: Path
+) -> None:
+    """`approver_emp_number` beside `emp_number`; and a badge that has the number of its employee
+    for its key is hers, while what names an employee does not lead to her badge."""
+    world = worlds.NUMBERED
+    store = open_world(engine, world, fresh_pg_url, tmp_path, *worlds.LETTERED)
+    found = discover(store, year=2026)
+    assert links(found) == worlds.truth(world)
+    assert all(k.ask is None for k in found.datasets["moves"].links)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_who_did_it_is_somebody(engine: str, fresh_pg_url: str, tmp_path: Path) -> None:
+    """Of users, too, somebody made the account; a customer did not."""
+    store = open_world(engine, worlds.DOING, fresh_pg_url, tmp_path)
+    assert links(discover(store, year=2026)) == worlds.truth(worlds.DOING)
+
+
+def test_without_rows_a_key_of_two_words_is_known_by_its_name(tmp_path: Path) -> None:
+    world = [(name, columns, 0) for name, columns, _ in worlds.NUMBERED]
+    found = discover(open_world("sqlite", world, "", tmp_path), year=2026)
+    assert ("emp_salary", "emp_number", "employee") in links(found)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_who_has_a_name_an_address_and_a_birthday_is_somebody(
+    engine: str, fresh_pg_url: str, tmp_path: Path
+) -> None:
+    """Whatever the table is called; of whom only two of the three are known may be a thing."""
+    store = open_world(engine, worlds.UNNAMED, fresh_pg_url, tmp_path)
+    found = discover(store, year=2026)
+    assert {n for n, one in found.datasets.items() if one.person == "person"} == {
+        "policyholders", "eperson",
+    }  # fmt: skip
+    assert links(found) == {("items", "submitter_id", "eperson")}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_small_numbers_lead_to_nobody(engine: str, fresh_pg_url: str, tmp_path: Path) -> None:
     store = open_world(engine, worlds.NOBODY, fresh_pg_url, tmp_path)
     for sample in (50, 1000, None):

@@ -188,6 +188,89 @@ NOBODY: list[Table] = [
         "external_ref": ("text", "number"),
     }, 400),
 ]  # fmt: skip
+#: Keys that are not called after their tables, and tables that share them.
+NUMBERED: list[Table] = [
+    ("employee", {
+        "emp_number": ("varchar(8) primary key", "key"), "emp_lastname": ("text", "last"),
+        "emp_birthday": ("date", "birth"), "emp_work_email": ("text", "email"),
+    }, 90),
+    ("badges", {
+        "emp_number": ("varchar(8) primary key", "employee!"), "file_name": ("text", "thing"),
+    }, 80),
+    ("emp_salary", {
+        "id": ("integer primary key", "key"), "emp_number": ("varchar(8)", "employee"),
+        "approver_emp_number": ("varchar(8)", "employee"), "amount": ("numeric", "money"),
+    }, 300),
+    ("shelves", {"shelf": ("integer primary key", "key"), "label": ("text", "thing")}, 60),
+    ("boxes", {
+        "id": ("integer primary key", "key"), "shelf_rows": ("integer", "small"),
+        "full_shelf": ("integer", "small"),
+    }, 60),
+    ("depots", {"site": ("varchar(8) primary key", "places!"), "size": ("integer", "small")}, 38),
+    ("places", {"site": ("varchar(8) primary key", "key"), "city": ("text", "city")}, 40),
+    ("moves", {
+        "id": ("integer primary key", "key"), "site_before": ("varchar(8)", "places"),
+        "new_site": ("varchar(8)", "places"), "parking": ("text", "thing"),
+    }, 200),
+]  # fmt: skip
+#: The same keys with a letter before them; whatever moved, moved between depots.
+LETTERED = tuple(
+    f'DELETE FROM "moves" WHERE CAST("{column}" AS integer) > 38'
+    for column in ("site_before", "new_site")
+) + tuple(
+    f'UPDATE "{table}" SET "{column}" = \'{letter}\' || "{column}"'
+    for table, column, letter in (
+        ("employee", "emp_number", "E"), ("badges", "emp_number", "E"),
+        ("emp_salary", "emp_number", "E"), ("emp_salary", "approver_emp_number", "E"),
+        ("places", "site", "S"), ("depots", "site", "S"), ("moves", "site_before", "S"),
+        ("moves", "new_site", "S"),
+    )
+)  # fmt: skip
+#: What people do, without a word that says "key".
+DOING: list[Table] = [
+    ("users", {
+        "id": ("integer primary key", "key"), "email": ("text", "email"),
+        "first_name": ("text", "first"), "password": ("text", "hash"),
+        "created_by": ("integer", "users"),
+    }, 80),
+    ("sessions", {
+        "id": ("integer primary key", "key"), "user_id": ("integer", "users"),
+    }, 90),
+    ("customers", {
+        "id": ("integer primary key", "key"), "last_name": ("text", "last"),
+        "email": ("text", "email"),
+    }, 200),
+    ("purchases", {
+        "id": ("integer primary key", "key"), "customer_id": ("integer", "customers"),
+        "cancelled_by": ("integer", "users"), "assigned_to": ("integer", "users"),
+        "superseded_by": ("integer", "purchases"), "moved_to": ("integer", "small"),
+    }, 150),
+]  # fmt: skip
+#: People whose tables no word calls so, and what is not quite one.
+UNNAMED: list[Table] = [
+    ("policyholders", {
+        "id": ("integer primary key", "key"), "first_name": ("text", "first"),
+        "last_name": ("text", "last"), "email": ("text", "email"),
+        "date_of_birth": ("date", "birth"),
+    }, 60),
+    ("eperson", {
+        "eperson_id": ("integer primary key", "key"), "email": ("text", "email"),
+        "password": ("text", "hash"), "firstname": ("text", "first"), "lastname": ("text", "last"),
+    }, 120),
+    ("items", {
+        "item_id": ("integer primary key", "key"), "submitter_id": ("integer", "eperson"),
+        "title": ("text", "thing"), "only_assigned": ("integer", "small"),
+        "has_owner": ("integer", "small"),
+    }, 120),
+    ("mailboxes", {
+        "id": ("integer primary key", "key"), "email": ("text", "email"),
+        "username": ("text", "login"), "password": ("text", "hash"),
+    }, 20),
+    ("leaflets", {
+        "id": ("integer primary key", "key"), "email": ("text", "email"),
+        "first_name": ("text", "first"), "last_name": ("text", "last"),
+    }, 30),
+]  # fmt: skip
 ALL = {
     "de": GERMAN, "fr": FRENCH, "pl": POLISH, "es": SPANISH, "pt": PORTUGUESE, "it": ITALIAN,
     "nl": DUTCH, "en": ENGLISH,

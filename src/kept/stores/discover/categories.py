@@ -184,7 +184,7 @@ def _nothing(profile: Profile, name: str, person: str | None, reached: bool) -> 
     if born and person is not None and look.distinct > look.seen / 2:
         return Verdict(
             "contact", 0.4, ("dates at which people alive may have been born",),
-            detail="date of birth", ask="is this a date of birth?",
+            detail=words.BORN, ask="is this a date of birth?",
         )  # fmt: skip
     inside = _inside(look, column)
     if inside is not None:

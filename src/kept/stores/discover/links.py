@@ -28,6 +28,9 @@ POSSIBLE: Final = 0.3
 #: Candidates of one column that are compared.
 _MOST: Final = 8
 
+#: Keys that may count up, and from which share of their span in use on any small number is one.
+_DENSE: Final = ("integer", "decimal")
+_FULL: Final = 0.9
 _KEY_TYPES: Final = frozenset(("integer", "uuid", "text", "decimal", "other"))
 _SELF: Final = listed(
     "parent root ancestor superior predecessor successor original duplicate reply replies reports "
@@ -38,12 +41,19 @@ _INSTEAD: Final = listed(
     "replaced superseded merged cloned copied duplicate alias derived split forked reversed "
     "cancelled corrected renewed translated inherited moved reblogged"
 )
+#: Of that, what nobody does: `superseded_by` is a row, `cancelled_by` may be a person.
+_ONLY_ROWS: Final = listed("replaced superseded duplicate alias derived inherited reversed")
 #: Who stands above a person, in the languages of `names`.
 _ABOVE: Final = listed(
     "manager supervisor boss chief vorgesetzter chef superieur jefe capo responsabile chefe "
     "leidinggevende przelozony"
 )
 _NUMBERS: Final = (("id",), ("uuid",), ("guid",), ("uid",))
+#: With one of these before it, a word says yes or no: `is_owner`, `only_assigned`.
+_FLAGS: Final = listed(
+    "is has was can may only allow allows allowed enable enabled use uses show hide require "
+    "requires"
+)
 #: What is counted or measured leads nowhere, whatever values it shares with a key.
 MEASURES: Final = listed("""
     count counter total sum max min avg mean limit level score rank ranking position order sort
@@ -81,8 +91,15 @@ class Linker:
     people: Mapping[str, People]
     overlap: Overlap
     main: str | None = field(init=False)
+    #: the words of a key, where they say which → the tables that have it
+    _keys: dict[Words, list[str]] = field(init=False, default_factory=dict)
+    _parts: dict[tuple[Side, Side], bool] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
+        for name, profile in self.profiles.items():
+            key = profile.table.key
+            if len(key) == 1 and not profile.table.view and not names.generic(key[0]):
+                self._keys.setdefault(names.words(key[0]), []).append(name)
         order = sorted(self.people, key=lambda n: -self.people[n].weight)
         persons = [n for n in order if self.people[n].kind == "person"]
         self.main = next(iter(persons or order), None)
@@ -139,16 +156,18 @@ class Linker:
     ) -> list[Candidate]:
         if not parts:
             return []
+        keyed = keyed or self._called_key(profile.name, name)
         keyish = self._penalty(name, parts, keyed, kind)
         if keyish is None:
             return []
         penalty, must = keyish
         made: dict[tuple[str, str], Candidate] = {}
+        acts = names.actor(parts) and not names.person_word(parts[-1])
         for target, grade, why, role in self._grades(profile, name, parts, keyed):
             for on, extra in self._targets(profile, name, here, target, kind):
                 known = made.get((target, on))
                 score = _PRIOR + grade + extra - penalty
-                if target == profile.name and role not in ("self", "handle"):
+                if target == profile.name and role not in ("self", "handle") and not acts:
                     # `customer_id` of a customer is rather what another system calls him
                     score -= 2.5
                 if known is None or known.score < score:
@@ -163,7 +182,7 @@ class Linker:
         if keyed:
             return (0.5 if kind in ("text", "other") else 0.0), False
         soft = len(names.words(name)) > len(parts)  # `order_number`, `ref`
-        if not soft and set(parts) & MEASURES:
+        if not soft and (set(parts) & MEASURES or (len(parts) > 1 and parts[0] in _FLAGS)):
             return None
         if kind in ("integer", "uuid", "decimal"):
             plural = names.singular(parts[-1]) != parts[-1]
@@ -230,7 +249,8 @@ class Linker:
         yield from self._namesakes(profile, name, named, keyed)
         if len(parts) > 1 and parts[0] in _INSTEAD and parts[-1] in ("by", "into", "from", "of"):
             yield profile.name, 3.2, "leads to another row of the same table", "self"
-            return
+            if parts[-1] != "by" or parts[0] in _ONLY_ROWS:
+                return
         if set(parts) & _SELF and not (named and parts[-1] not in _SELF):
             yield profile.name, 3.0, "leads to another row of the same table", "self"
         elif profile.name in self.people and parts[-1] in _ABOVE:
@@ -274,10 +294,25 @@ class Linker:
             self.called.prefixes[here] == self.called.prefixes.get(target)
         )
 
+    def _called_key(self, here: str, name: str) -> bool:
+        """Whether a word of the column says "key" as it does in a key of another table: the
+        `emp_number` of a salary, and its `approver_emp_number`.
+        """
+        parts = names.words(name)
+        several = [key for key, _ in _within(parts)]
+        if any(table != here for table in self._keys.get(parts, ())):
+            several.append(parts)
+        return any(
+            len(key) > 1 and key in self._keys and not names.KEYS.isdisjoint((key[0], key[-1]))
+            for key in several
+        )
+
     def _namesakes(
         self, profile: Profile, name: str, named: bool, keyed: bool
     ) -> Iterator[tuple[str, float, str, str | None]]:
-        """Tables whose key has the very name of the column."""
+        """Tables whose key has the very name of the column, or one that the column's begins or
+        ends with: `manager_emp_no` beside `emp_no`.
+        """
         if names.generic(name):
             return
         mine = profile.table.key == (name,)
@@ -299,6 +334,14 @@ class Linker:
                     4.5 if after else 1.0 if mine or named or other_than else 3.4 if keyed else 2.8
                 )
                 yield target, grade, f"has the name of the key of `{target}`", None
+        # of one word, only values tell it from any other
+        column = profile.table.columns.get(name)
+        wordy = column is not None and column.type not in _DENSE
+        for held, rest in () if mine else _within(names.words(name)):
+            for target in self._keys.get(held, ()) if len(held) > 1 or wordy else ():
+                grade = 1.0 if named or other_than else 3.0 if keyed else 2.2
+                why = f"its name holds that of the key of `{target}`"
+                yield target, grade, why, names.part(rest)
 
     def _persons(
         self, parts: Words, keyed: bool, role: str | None, doubt: float
@@ -405,11 +448,9 @@ class Linker:
     def _surprise(self, candidate: Candidate, met: Met) -> float:
         there = candidate.there
         table = self.profiles[there.dataset].table
-        if len(there.fields) == 1 and table.columns[there.fields[0]].type in (
-            "integer", "decimal",
-        ):  # fmt: skip
+        if len(there.fields) == 1 and table.columns[there.fields[0]].type in _DENSE:
             density = self.overlap.density(there.dataset, there.fields[0])
-            if density > 0.9:
+            if density > _FULL:
                 candidate.why.append("any small number would be: this proves little")
                 return 0.4
             return min(3.5, 0.4 - met.values * math.log(density))
@@ -423,9 +464,12 @@ class Linker:
             columns.setdefault((candidate.here.fields, candidate.here.path), []).append(candidate)
         sure, perhaps = [], []
         for several in columns.values():
-            several.sort(key=lambda c: (-round(c.score, 6), c.there.dataset != self.main))
-            best = several[0]
-            rival = next((c for c in several[1:] if c.there.dataset != best.there.dataset), None)
+            several.sort(key=self._order)
+            best = self._whole(several)
+            rival = next(
+                (c for c in several if c.there.dataset != best.there.dataset
+                 and not self._part(c.there, best.there)), None,
+            )  # fmt: skip
             ask = None
             confidence = best.confidence
             if rival is not None and rival.confidence > 0.2:
@@ -440,6 +484,41 @@ class Linker:
                 question = f"does it lead to `{best.there.dataset}`?"
                 perhaps.append(found(best, confidence, question))
         return sure, perhaps
+
+    def _order(self, candidate: Candidate) -> tuple[float, bool, bool]:
+        """The likeliest first; of several as likely, people."""
+        there = candidate.there.dataset
+        return -round(candidate.score, 6), there != self.main, there not in self.people
+
+    def _whole(self, several: list[Candidate]) -> Candidate:
+        """The first, or what it is but a part of: the picture of an employee has her number for
+        its key, and whoever is meant by that number is the employee.
+        """
+        best = several[0]
+        for other in several[1:]:
+            if other.score > best.score - 0.7 and self._part(best.there, other.there):
+                best = other
+        return best
+
+    def _part(self, one: Side, other: Side) -> bool:
+        """Whether two tables have a key of one name, and all values of the first's, but not only
+        they, stand in the second; no where any small number would.
+        """
+        keys = [self.profiles[side.dataset].table.key for side in (one, other)]
+        if one.dataset == other.dataset or keys != [one.fields, other.fields] or len(keys[0]) != 1:
+            return False
+        if names.generic(keys[0][0]) or names.words(keys[0][0]) != names.words(keys[1][0]):
+            return False
+        number = self.profiles[other.dataset].table.columns[other.fields[0]].type in _DENSE
+        if number and self.overlap.density(other.dataset, other.fields[0]) > _FULL:
+            return False
+        if (one, other) not in self._parts:
+            there, back = (self.overlap.compare([pair])[0] for pair in ((one, other), (other, one)))
+            self._parts[one, other] = (
+                there is not None and back is not None
+                and 0 < there.values == there.hits and back.hits < back.values
+            )  # fmt: skip
+        return self._parts[one, other]
 
 
 def found(candidate: Candidate, confidence: float, ask: str | None) -> Found:
@@ -463,6 +542,13 @@ def found(candidate: Candidate, confidence: float, ask: str | None) -> Found:
 def _declared(fields: tuple[str, ...], to: str, on: tuple[str, ...]) -> Found:
     role = names.part(names.base(fields[0])[0]) if len(fields) == 1 else None
     return Found(fields, to, on, 0.99, ("declared as a foreign key",), "declared", role=role)
+
+
+def _within(parts: Words) -> Iterator[tuple[Words, Words]]:
+    """What a name begins or ends with, and the rest of it."""
+    for cut in range(1, len(parts)):
+        yield parts[:cut], parts[cut:]
+        yield parts[cut:], parts[:cut]
 
 
 def _fit(one: str, other: str) -> bool:

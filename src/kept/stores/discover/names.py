@@ -293,4 +293,6 @@ def actor(parts: Words) -> bool:
     last = parts[-1]
     if last in _BY or (len(last) > 4 and last.endswith("by") and last not in ("nearby", "hobby")):
         return True
+    if last == "to" and len(parts) > 1:
+        return parts[-2] in _HANDLE - _UNSURE
     return last in (_OWN | _HANDLE | _PARTY) - _UNSURE

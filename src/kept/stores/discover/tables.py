@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from kept.stores.discover import names
+from kept.stores.discover import words as words_of
 from kept.stores.discover.names import Words, listed
 from kept.stores.discover.shapes import Profile
 
@@ -132,6 +133,8 @@ _NAMES: Final = listed(
     "displayname realname"
 )
 
+_LOGINS: Final = listed("username login nickname")
+
 
 def people(profiles: Mapping[str, Profile], called: Naming) -> dict[str, People]:
     """The tables that hold people, one row each."""
@@ -197,8 +200,12 @@ def _person(profile: Profile, called: Naming, references: int) -> tuple[float, s
     if any(
         set(parts) & {"password", "passwd", "kennwort", "passwort"} for parts in columns.values()
     ):
-        score += 1.5 if head else 0.7
+        # who logs in somewhere else has a user name there
+        score += 1.5 if head else 1.0 if joined & _NAMES - _LOGINS else 0.7
         why.append("has a password")
+    if any(_born(profile, c) for c in columns):
+        score += 1.0
+        why.append("has a date of birth")
     if head and references:
         score += min(2.0, 0.5 * references)
         why.append(f"{references} columns elsewhere are called after it")
@@ -213,6 +220,14 @@ def _person(profile: Profile, called: Naming, references: int) -> tuple[float, s
         score -= 2.5 if not head else 1.0 if head == "staff" else 4.0
         why.append("its rows name a person of another table")
     return score, kind, why
+
+
+def _born(profile: Profile, column: str) -> bool:
+    """Whether a column is called a date of birth, and its values may be."""
+    look = profile.look(column)
+    said = any(m.detail == words_of.BORN for m, _, _ in words_of.meanings(column))
+    kind = profile.table.columns[column].type in ("date", "datetime")
+    return said and (kind or look.share("past-life") > 0.5)
 
 
 _BESIDE: Final = listed(

@@ -16,6 +16,8 @@ from kept.stores.discover.names import Words, listed
 
 #: Detail of what proves who somebody is: no answer hands it out.
 LOG_IN: Final = "what proves who logs in"
+#: Detail of dates of birth.
+BORN: Final = "date of birth"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ MEANINGS: Final[tuple[Meaning, ...]] = (
         "geburtsdatum, geburtstag, date naissance, naissance, fecha nacimiento, nacimiento, "
         "data nascita, nascita, data nascimento, nascimento, geboortedatum, geboorte, "
         "data urodzenia, urodzenia, birth year, year of birth",
-        detail="date of birth", always=True, shape="past-life", types=_DATES,
+        detail=BORN, always=True, shape="past-life", types=_DATES,
     ),
     Meaning(
         "contact",
