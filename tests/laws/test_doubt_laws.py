@@ -329,7 +329,9 @@ class Town:
         """
         if where:
             known = {row for row in rows if row.system in where or row.at <= one.at}
-            sure, perhaps = self.alike(hers, known | one.had, one.asked)
+            sure, _ = self.alike(hers, known | one.had, one.asked)
+            # What came since may say it as well.
+            _, perhaps = self.alike(hers, rows | one.had, one.asked)
             one.sure |= sure
             one.perhaps |= perhaps
 
@@ -410,8 +412,10 @@ class Town:
             # What was decided to be hers since goes by an erasure of its own.
             standing = self.standing()
             for one in list(self.erasures):
+                # Somebody may have decided by what her rows said that are gone.
+                said = {one.given}.union(*(row.ids for row in one.had))
                 for row in sorted(standing, key=lambda row: row.key):
-                    hers = joined([one.given], self.same | one.same)
+                    hers = joined(said, self.same | one.same)
                     if row.ids & hers:
                         mail = next(v for k, v in row.ids if k == "email")
                         self.now += dt.timedelta(minutes=1)
@@ -520,6 +524,22 @@ PLAIN: Final[dict[str, list[Step]]] = {
     "erased on its own, where a child's case had met it": [
         ("row", "club", 0, 1), ("erase", 2, True), ("away", "club"), ("erase", 0, False),
         ("go on", 0),
+    ],
+    "decided by what only her gone row said": [
+        ("row", "shop", 0, 1), ("row", "club", 1, 1), ("access", 1), ("erase", 0, False),
+        ("decide", 0, "same"),
+    ],
+    "gone on with before what was decided since was erased": [
+        ("row", "club", 0, 1), ("row", "shop", 1, 1), ("erase", 0, True), ("decide", 0, "same"),
+        ("go on", 0), ("erase", 0, True),
+    ],
+    "gone on with while that was away": [
+        ("row", "club", 0, 1), ("row", "shop", 1, 1), ("erase", 0, True), ("decide", 0, "same"),
+        ("away", "shop"), ("go on", 0), ("back", "shop"), ("erase", 0, False),
+    ],
+    "called so by a row that came since": [
+        ("row", "club", 0, 1), ("row", "club", 2, 1), ("row", "club", 2, 1), ("away", "club"),
+        ("erase", 1, True), ("row", "shop", 1, 1),
     ],
     "hers by one number and another's by the next": [
         ("row", "club", 0, 1), ("row", "shop", 0, 1), ("erase", 3, False), ("decide", 1, "same"),
