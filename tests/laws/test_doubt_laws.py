@@ -328,6 +328,8 @@ class Town:
         when she was erased: what her rows say there tells what is like them everywhere.
         """
         if where:
+            # What another erasure took before it could be read for this one said nothing.
+            one.had -= {row for row in one.had - rows if row.system in where}
             known = {row for row in rows if row.system in where or row.at <= one.at}
             sure, _ = self.alike(hers, known | one.had, one.asked)
             # What came since may say it as well.
@@ -540,6 +542,10 @@ PLAIN: Final[dict[str, list[Step]]] = {
     "called so by a row that came since": [
         ("row", "club", 0, 1), ("row", "club", 2, 1), ("row", "club", 2, 1), ("away", "club"),
         ("erase", 1, True), ("row", "shop", 1, 1),
+    ],
+    "gone with another erasure before it was read": [
+        ("row", "club", 0, 1), ("row", "club", 0, 1), ("row", "club", 1, 1), ("away", "club"),
+        ("erase", 1, True), ("erase", 1, False),
     ],
     "hers by one number and another's by the next": [
         ("row", "club", 0, 1), ("row", "shop", 0, 1), ("erase", 3, False), ("decide", 1, "same"),
