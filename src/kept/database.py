@@ -85,6 +85,7 @@ class Database:
             max_size=most,
             open=False,
             timeout=30,
+            configure=_newborn,
             check=_alive,
             name="kept",
         )
@@ -102,7 +103,8 @@ class Database:
             server.acquire()
             try:
                 url = server.make_database("kept")
-                return cls._ready(url, server)
+                _migrate(url)
+                return cls._opened(url, server)
             except BaseException:
                 server.release()
                 raise
@@ -112,13 +114,10 @@ class Database:
                 expected='"embedded", a URL that starts with postgresql://, or "env:NAME"',
                 fix="correct `database` in kept.toml",
             )
-        return cls._ready(_as_ordinary_role(spec, directory), None)
+        return cls._opened(_prepared(spec, directory), None)
 
     @classmethod
-    def _ready(cls, url: str, server: Server | None) -> Database:
-        with connecting(url) as connection:
-            _check_version(connection)
-            migrations.migrate(connection)
+    def _opened(cls, url: str, server: Server | None) -> Database:
         database = cls(url, server=server)
         database._pool.open()
         return database
@@ -202,6 +201,11 @@ class Database:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _newborn(connection: Connection) -> None:
+    """One that has just been made answered just now."""
+    _ASKED[connection] = time.monotonic()
 
 
 def _alive(connection: Connection) -> None:
@@ -358,8 +362,16 @@ def _check_version(connection: Connection) -> None:
         )
 
 
-def _as_ordinary_role(url: str, directory: Path) -> str:
-    """The URL under a role that is no superuser; made with a password of its own if needed."""
+def _migrate(url: str) -> None:
+    with connecting(url) as connection:
+        _check_version(connection)
+        migrations.migrate(connection)
+
+
+def _prepared(url: str, directory: Path) -> str:
+    """The URL under a role that is no superuser, made with a password of its own if needed; the
+    tables there are those of this version.
+    """
     with connecting(url) as connection:
         _check_version(connection)
         powers = connection.execute(
@@ -369,6 +381,7 @@ def _as_ordinary_role(url: str, directory: Path) -> str:
         ).fetchone()
         assert powers is not None
         if not powers[0]:
+            migrations.migrate(connection)
             return url
         name = str(powers[1])
         role = ROLE if name == ROLE else f"{ROLE}_{name}"[:63]
@@ -394,7 +407,7 @@ def _as_ordinary_role(url: str, directory: Path) -> str:
     ordinary = url_of(**{**parts, "user": role, "password": password})
     try:
         with connecting(ordinary):
-            return ordinary
+            pass
     except DatabaseError as error:
         raise DatabaseError(
             "Kept will not work as a superuser, and the server does not let its own role in",
@@ -402,6 +415,8 @@ def _as_ordinary_role(url: str, directory: Path) -> str:
             met=error.met,
             fix="give the URL of a role that is no superuser and owns the database",
         ) from None
+    _migrate(ordinary)
+    return ordinary
 
 
 def _password(path: Path) -> str:

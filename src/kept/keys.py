@@ -54,6 +54,11 @@ PERSON: Final = "person"
 
 _SEAL: Final = b"\x01"
 _BATCH: Final = 1000
+#: With which secrets the database was begun, and whether it has an epoch.
+_BEGUN: Final = (
+    "SELECT (SELECT digest FROM key_check WHERE name = 'mac'),"
+    " (SELECT digest FROM key_check WHERE name = 'signing'), EXISTS (SELECT FROM key_epoch)"
+)
 _CURRENT: Final = "SELECT epoch FROM key_epoch WHERE current "
 _BORN: Final = (
     "INSERT INTO subject_key (subject, class, generation, epoch, wrapped)"
@@ -72,10 +77,15 @@ class Vault:
         Raises VaultError where the custodian's keys are not those of this database.
         """
         self._database, self._custodian = database, custodian
-        self._root = self._secret("mac")
+        with database.by_statement() as c:
+            row = c.execute(_BEGUN).fetchone()
+        assert row is not None
+        mac, signing, epoch = row
+        self._root = self._secret("mac", mac)
         self._uses: dict[str, bytes] = {}
-        self._signing = Ed25519PrivateKey.from_private_bytes(self._secret("signing"))
-        self._first_epoch(now or dt.datetime.now(dt.UTC))
+        self._signing = Ed25519PrivateKey.from_private_bytes(self._secret("signing", signing))
+        if not epoch:
+            self._first_epoch(now or dt.datetime.now(dt.UTC))
 
     # — keys ——————————————————————————————————————————————————————————————————————————————
 
@@ -411,6 +421,7 @@ class Vault:
                 )
 
     def _first_epoch(self, now: dt.datetime) -> None:
+        """The one that is there when two begin at once stays."""
         with self._database.connection() as c:
             if c.execute("SELECT 1 FROM key_epoch LIMIT 1").fetchone():
                 return
@@ -421,19 +432,21 @@ class Vault:
                 (now, _end(now)),
             )
 
-    def _secret(self, name: str) -> bytes:
-        """A secret of the custodian; the database remembers its digest and notices another."""
-        with self._database.connection() as c:
-            row = c.execute("SELECT digest FROM key_check WHERE name = %s", (name,)).fetchone()
-            secret = self._custodian.secret(name, make=row is None)
-            digest = hashlib.sha256(b"kept key check\0" + name.encode() + b"\0" + secret).digest()
-            if row is None:
+    def _secret(self, name: str, begun: bytes | None) -> bytes:
+        """A secret of the custodian. The database remembers its digest, `begun`, and notices
+        another; None: it was begun with none.
+        """
+        secret = self._custodian.secret(name, make=begun is None)
+        digest = hashlib.sha256(b"kept key check\0" + name.encode() + b"\0" + secret).digest()
+        if begun is None:
+            with self._database.connection() as c:
                 c.execute(
                     "INSERT INTO key_check (name, digest) VALUES (%s, %s) ON CONFLICT DO NOTHING",
                     (name, digest),
                 )
                 row = c.execute("SELECT digest FROM key_check WHERE name = %s", (name,)).fetchone()
-        if row is None or not hmac.compare_digest(row[0], digest):
+            begun = row[0] if row else None
+        if begun is None or not hmac.compare_digest(begun, digest):
             raise VaultError(
                 "the key directory is not that of this database",
                 expected=f"the key `{name}` with which the database was begun",

@@ -216,7 +216,7 @@ class Controller:
         self._documents = tuple(documents)
         self._realised, self._looked_into = datamap, set[str]()
         self._foreign_keys: Mapping[Place, tuple[Link, ...]] = {}
-        self.rules = Rules.of(bundle)
+        self.rules = bundle.once("rules", lambda: Rules.of(bundle))
         self.subjects = Subjects(database, vault)
         self.identities = Identities(database, vault, self.subjects)
         self.doubts = Doubts(database, vault)
@@ -281,8 +281,8 @@ class Controller:
             ledger = Ledger(database, KeySigner(vault.signing_key()), f"kept/{bundle.id}")
             stores, without = deployment.open_stores(datamap)
             own = replace(
-                _own(bundle), country=deployment.own.country, owner=deployment.own.owner,
-                declared=deployment.own.declared,
+                bundle.once("own", lambda: _own(bundle)), country=deployment.own.country,
+                owner=deployment.own.owner, declared=deployment.own.declared,
             )  # fmt: skip
             datamap = DataMap({**datamap.systems, own.name: own}, datamap.digest)
             stores[own.name] = OwnStore(

@@ -11,8 +11,9 @@ from __future__ import annotations
 import hashlib
 import string
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import Final, cast, get_args
+from typing import Final, TypeAlias, cast, get_args
 
 import yaml
 
@@ -33,6 +34,9 @@ __all__ = ["Problem", "check", "compare", "load", "read"]
 
 # The parser of libyaml is ten times as fast; where PyYAML was built without it, its own serves.
 _Loader: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+#: A system, how it is mapped, and what is in the file of its map, or why that cannot be read.
+_State: TypeAlias = tuple[str, Mode, str | None, Path | None, bytes | str]
 
 _NULL: Final = {"", "~", "null"}
 _TYPES: Final = get_args(Type)
@@ -90,27 +94,45 @@ def read(
     While one file is no YAML at all, how the systems hang together is not judged: that would
     name as missing what only could not be read.
     """
+    state = tuple(
+        (name, (modes or {}).get(name, Mode.OBSERVE), (stores or {}).get(name), path, _bytes(path))
+        for name, path in sorted(files.items())
+    )
+    datamap, problems = _read(state)
+    return datamap, list(problems)
+
+
+def _bytes(path: Path | None) -> bytes | str:
+    """What is in a file; in words why it cannot be read."""
+    try:
+        return b"" if path is None else path.read_bytes()
+    except OSError as error:
+        return str(error.strerror)
+
+
+@lru_cache(maxsize=8)
+def _read(state: tuple[_State, ...]) -> tuple[DataMap, tuple[Problem, ...]]:
+    """The map of files with these very bytes: nothing else is looked at, so it is made once."""
     systems: dict[str, System] = {}
     whole = True
     problems: list[Problem] = []
     lines: dict[tuple[str, str, int], str] = {}
     digest = hashlib.sha256()
-    for name, path in sorted(files.items()):
-        mode, store = (modes or {}).get(name, Mode.OBSERVE), (stores or {}).get(name)
-        content = b""
+    for name, mode, store, path, content in state:
         if path is None:
             systems[name] = System(name, mode, {}, store)
         else:
-            reader = _Reader(path, problems, lines)
+            reader = _Reader(path, content, problems, lines)
             systems[name] = reader.system(name, mode, store)
-            whole, content = whole and reader.whole, reader.content
-        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+            whole = whole and reader.whole
+        inside = b"" if isinstance(content, str) else content
+        digest.update(f"{name}\0{len(inside)}\0".encode() + inside)
     if whole:
         systems = copies.linked(ends(systems, problems, lines))
         problems += circles(systems)
         problems += accounts(systems)
         problems += copies.wrong(systems)
-    return DataMap(systems, digest.hexdigest()), sorted(set(problems), key=_place)
+    return DataMap(systems, digest.hexdigest()), tuple(sorted(set(problems), key=_place))
 
 
 def _tells_time(field: Field) -> bool:
@@ -127,10 +149,14 @@ class _Reader:
     """One file: nodes to values. Problems are noted and reading goes on."""
 
     def __init__(
-        self, path: Path, problems: list[Problem], lines: dict[tuple[str, str, int], str]
+        self,
+        path: Path,
+        content: bytes | str,
+        problems: list[Problem],
+        lines: dict[tuple[str, str, int], str],
     ) -> None:
-        self._path, self._problems, self._lines = path, problems, lines
-        self.content = b""
+        self._path, self._content = path, content
+        self._problems, self._lines = problems, lines
         self.whole = True
 
     def _wrong(self, at: yaml.Node | int, what: str, fix: str) -> None:
@@ -138,12 +164,11 @@ class _Reader:
         self._problems.append(Problem(f"{self._path}:{line}", what, fix))
 
     def _root(self) -> yaml.Node | None:
-        try:
-            self.content = self._path.read_bytes()
-            node = yaml.compose(self.content.decode("utf-8"), Loader=_Loader)
-        except OSError as error:
-            self._wrong(1, f"the map cannot be read: {error.strerror}", "name a file that is there")
+        if isinstance(self._content, str):
+            self._wrong(1, f"the map cannot be read: {self._content}", "name a file that is there")
             return None
+        try:
+            node = yaml.compose(self._content.decode("utf-8"), Loader=_Loader)
         except UnicodeDecodeError as error:
             line = error.object[: error.start].count(b"\n") + 1
             self._wrong(line, "this is not UTF-8", "save the file as UTF-8")

@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from kept.decide.use import ABSOLUTE, Rules, use
+from kept.decide.use import ABSOLUTE, Rules
 from kept.model.decision import Ask, Facts
 from kept.policy.shapes import Activity
 from kept.terms.vocabulary import Vocabulary
@@ -47,9 +47,10 @@ def effects(rules: Rules, facts: Iterable[str], region: str) -> list[Effect]:
 
 def allowed(rules: Rules, facts: Facts, region: str) -> frozenset[str]:
     """The activities of which the door allows any use at all for whom these facts hold."""
+    word = rules.word(facts)
     return frozenset(
         a.id for a in rules.register.sound
-        if any(use(rules, ask, facts).allow for ask in _asks(a, region))
+        if any(rules.judge(ask)(word).allow for ask in _asks(a, region))
     )  # fmt: skip
 
 

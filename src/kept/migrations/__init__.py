@@ -6,6 +6,7 @@ neither. A new file `NNNN_name.sql` comes with `versions/vNNNN.py`, which names 
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,9 +20,10 @@ HERE: Final = Path(__file__).parent
 _LOCK: Final = 0x6B657074
 
 
-def known() -> list[str]:
+@cache
+def known() -> tuple[str, ...]:
     """Numbers of the SQL files of this version of Kept, in order."""
-    return sorted(path.name.partition("_")[0] for path in HERE.glob("[0-9]*_*.sql"))
+    return tuple(sorted(path.name.partition("_")[0] for path in HERE.glob("[0-9]*_*.sql")))
 
 
 def migrate(connection: psycopg.Connection[tuple[Any, ...]]) -> list[str]:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 import rfc8785
 
@@ -48,6 +48,7 @@ from kept.terms.regimes import rules_of
 from kept.terms.vocabulary import KINDS, SHIPPED, Kind, Vocabulary
 
 Json: TypeAlias = Any
+T = TypeVar("T")
 
 #: The YAML files of format 1; `text.md` stands beside them.
 FILES: Final = (
@@ -265,6 +266,19 @@ class Bundle:
         made = make()
         self._filled[:] = [(words, made)]
         return made
+
+    def once(self, what: str, make: Callable[[], T]) -> T:
+        """What `make` makes of this bundle and of nothing else, under the name `what`: made the
+        first time, and the same ever after. Who changes a bundle has another one.
+        """
+        if what not in self._made:
+            self._made.setdefault(what, make())
+        return cast(T, self._made[what])
+
+    @functools.cached_property
+    def _made(self) -> dict[str, object]:
+        """Room for it, for as long as there is the bundle."""
+        return {}
 
     @functools.cached_property
     def _filled(self) -> list[tuple[str, Bundle]]:

@@ -81,17 +81,27 @@ class Table:
     barred: str | None = None
     along: tuple[Along, ...] = ()
     names: tuple[str, ...] = field(init=False, compare=False, repr=False)
-    clause: sa.TableClause = field(init=False, compare=False, repr=False)
+    _clauses: dict[None, sa.TableClause] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "names", tuple(self.columns))
+        object.__setattr__(self, "_clauses", {})
+
+    @property
+    def clause(self) -> sa.TableClause:
+        """The table in a statement, the same in all: made when it is first asked for, as most
+        tables of a database never are.
+        """
+        made = self._clauses.get(None)
+        return self._clauses.setdefault(None, self._clause()) if made is None else made
+
+    def _clause(self) -> sa.TableClause:
         names = [*self.columns, *(p for p in self.physical if p not in self.columns)]
-        made = sa.table(
+        return sa.table(
             sa.quoted_name(self.name, quote=True),
             *(sa.column(sa.quoted_name(n, quote=n not in self.physical)) for n in names),
             schema=None if self.schema is None else sa.quoted_name(self.schema, quote=True),
         )
-        object.__setattr__(self, "clause", made)
-        object.__setattr__(self, "names", tuple(self.columns))
 
     def column(self, name: str) -> Column:
         """The column `name`; StoreError where the table has none."""

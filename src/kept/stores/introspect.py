@@ -208,6 +208,8 @@ def _sources(name: str, expression: str | None, names: Collection[str]) -> tuple
     Words are looked at, not grammar: rather one column too many than one too few.
     """
     words = {word.casefold() for word in re.findall(r"\w+", expression or "")}
+    if not words:
+        return ()
     return tuple(
         n for n in names
         if n != name and {w.casefold() for w in re.findall(r"\w+", n)} <= words
