@@ -480,13 +480,44 @@ def test_RET_3_a_table_that_left_the_map_keeps_nothing_of_the_others_waiting(des
     with Controller.open(deployment.read(desk.world)) as controller:
         asked = Request(((parse(EMAIL),),), override="test")
         seen = rights.access(controller, asked, NOW, out=desk.world / "out.zip")
+        taken = rights.port(controller, asked, NOW, out=desk.world / "hers.zip")
         planned = rights.preview(controller, asked, NOW)
-    for answer in (seen, planned):
+    for answer in (seen, taken, planned):
         assert (answer.complete, [n for n, _ in answer.unreached]) == (False, ["shop.note"])
     assert any(s.store == "shop" and s.dataset == "invoice" for s in seen.steps)
     (desk.world / "shop.yml").write_text(text, "utf-8")
     assert _expire(desk).complete
     assert not sql(desk.world, "SELECT id FROM note WHERE id = 1")
+
+
+@pytest.mark.parametrize("desk", ["sqlite"], indirect=True)
+def test_RET_3_a_table_that_comes_back_on_the_map_is_looked_through(desk: Desk) -> None:
+    """RET-3: until then a case is not complete; what is hers there goes with it, what was kept of
+    her there stays as it did, and who is called so there waits for somebody.
+    """
+    file = desk.world / "shop.yml"
+    edit(file, "words: {category: free-text, free_text: true,", "words: {category: contact.name,")
+    with Controller.open(deployment.read(desk.world)) as controller:
+        actor = controller.actors.of("Pia", "privacy-officer", NOW)
+        holds.place(
+            controller, ground="A dispute.", clause="RET-10", actor=actor, now=NOW,
+            person=[parse(EMAIL)], system="shop", dataset="note",
+        )  # fmt: skip
+    assert _erase(desk).complete
+    for row in ("60, 'ana@example.org', 'Xenia Y'", "61, 'xy@example.net', 'Xenia Y'"):
+        sql(desk.world, f"INSERT INTO note VALUES ({row}, '2026-01-01 00:00:00')")
+    text = file.read_text("utf-8")
+    file.write_text(text.partition("\n  note:")[0] + "\n", "utf-8")
+    begun = _erase(desk)
+    assert (begun.complete, [n for n, _ in begun.unreached]) == (False, ["shop.note"])
+    file.write_text(text, "utf-8")
+    with Controller.open(deployment.read(desk.world)) as controller:
+        done = rights.erase(controller, Request((), override="test", case=begun.case), NOW)
+        assert len(controller.doubts.all(case=begun.case)) == 1
+    assert done.complete
+    notes = {(s.action, s.counts.found) for s in done.steps if s.dataset == "note"}
+    assert notes == {(Action.DELETE, 1), (Action.RETAIN, 1)}
+    assert sql(desk.world, "SELECT id FROM note ORDER BY id") == [(1,), (2,), (61,)]
 
 
 @pytest.mark.parametrize("desk", ["sqlite"], indirect=True)

@@ -456,6 +456,10 @@ def test_by_a_mail_that_no_server_took_nobody_was_told_that_it_has_come(desk: De
         came = entering.Came("letter", arrived, (parse(f"email={address}"),), ("access",),
                              "What do you hold of me?", "US-CA")  # fmt: skip
         entering.add(controller, came, who, desk.now)
+    came = entering.Came(
+        "letter", arrived, (parse("email=cleo@example.org"),), (), "Hm, that thing.", "US-CA"
+    )
+    (unclear,), _ = entering.add(controller, came, who, desk.now)
     lost, told = controller.cases.all()
     letters = "SELECT letter FROM intake WHERE case_number = %s"
     with controller.database.connection() as c:
@@ -469,6 +473,11 @@ def test_by_a_mail_that_no_server_took_nobody_was_told_that_it_has_come(desk: De
     lost, told = (controller.cases.get(one.id) for one in (lost, told))
     assert (lost.state, told.state) == (State.RECEIVED, State.ACKNOWLEDGED)
     assert [clock.acknowledged(controller, one) for one in (lost, told)] == [False, True]
+    unclear = entering.classify(controller, unclear.id, ["access"], (), who, desk.now)
+    late_said = controller.cases.get(unclear.cases[0][1])
+    assert late_said.state is State.RECEIVED
+    assert not clock.acknowledged(controller, late_said)
+    clock.acknowledge(controller, late_said.id, None, who, desk.now)
     desk.now += dt.timedelta(days=20)
     calls = [c.about for c in reminding.calls(controller, desk.now) if "has come" in c.words]
     assert calls == [lost.id]
@@ -477,6 +486,7 @@ def test_by_a_mail_that_no_server_took_nobody_was_told_that_it_has_come(desk: De
     desk.account("keeper", "privacy-officer")
     page = desk.browser(desk.session(desk.account("keeper"))).get(f"/desk/cases/{lost.id}").text
     assert "she is still to be told" in page
+    assert f"/desk/cases/{lost.id}/acknowledge" in page
     clock.acknowledge(controller, lost.id, arrived + dt.timedelta(days=5), who, desk.now)
     assert clock.acknowledged(controller, lost)
     assert not any("has come" in c.words for c in reminding.calls(controller, desk.now))

@@ -14,7 +14,7 @@ from kept.controller.execute import as_wanted
 from kept.datamap.anonymise import nobodys
 from kept.datamap.map import DataMap, OnErase
 from kept.datamap.overwrite import written
-from kept.datamap.reach import Place
+from kept.datamap.reach import Place, within
 from kept.decide.ties import Key, norm
 from kept.errors import StoreError
 from kept.model.plan import Action, Step
@@ -49,7 +49,7 @@ class Retained:
 
     def unknown(self, place: Place) -> bool:
         """Whether nobody could look there."""
-        return place[0] in self.unread or ".".join(place) in self.unread
+        return within(place, self.unread)
 
     @property
     def words(self) -> tuple[str, ...]:

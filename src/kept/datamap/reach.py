@@ -44,6 +44,13 @@ WEAK: Final = frozenset(("name",))
 _CASED: Final = frozenset(("account", "cookie", "device"))
 
 
+def within(place: Place, named: Container[str]) -> bool:
+    """Whether a dataset is one of these, or of one of these systems: what could not be asked is
+    named by its system, or as `system.dataset` where that alone left the map.
+    """
+    return place[0] in named or ".".join(place) in named
+
+
 @dataclass(frozen=True, slots=True)
 class Unreached:
     """A dataset with personal data to which nothing led, for the people (indices) named.
@@ -238,9 +245,9 @@ class Shape:
                     found[place], grown = more, True
         return found
 
-    def hanging(self, systems: Container[str]) -> frozenset[Place]:
-        """The datasets of these systems, and all of which rows may be found through theirs."""
-        found = {place for place in self.places if place[0] in systems}
+    def hanging(self, named: Container[str]) -> frozenset[Place]:
+        """The datasets of these (`within`), and all of which rows may be found through theirs."""
+        found = {place for place in self.places if within(place, named)}
         grown = True
         while grown:
             more = {

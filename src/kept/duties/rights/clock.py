@@ -198,13 +198,15 @@ def to_date(controller: Controller, case: Case, clock: Clock) -> bool:
     """Whether it is still to be entered on which day she was told that her request has come: it is
     not on record that she was, or only since after the day by which she was to be.
     """
+    if not acknowledged(controller, case):
+        return True
     if any(c.act == "acknowledged" for c in controller.clocks.changes(case)):
         return False
     if any(one.channel in ANSWERED for one in controller.intakes.of_case(case.id)):
         return False
     noted = [e.at for e in controller.cases.events(case) if e.state is State.ACKNOWLEDGED]
     by = clock.confirm_by
-    return not noted or (by is not None and controller.day(min(noted)) > by)
+    return by is not None and controller.day(min(noted)) > by
 
 
 def acknowledge(

@@ -15,6 +15,7 @@ from typing import Any, Final
 from kept.controller import Controller, Place
 from kept.controller.alike import Alike, Met
 from kept.database import Connection
+from kept.datamap.reach import within
 from kept.duties.rights.receipts import BEFORE
 from kept.errors import Shredded
 from kept.ledger.entry import Entry
@@ -136,16 +137,18 @@ def covered_late(
     known: Sequence[Sequence[Identifier]], called: Sequence[tuple[int, tuple[str, ...]]],
     found: Mapping[Place, KeyTable], back: Collection[str], said: Sequence[str], now: dt.datetime,
 ) -> tuple[tuple[str, ...], Sequence[tuple[int, tuple[str, ...]]]]:  # fmt: skip
-    """The warnings of an erasure (`said`) once the systems of `back` answer, and what she is called
-    by now: doubtful matches there, and elsewhere by what only her rows there say, are counted and
+    """The warnings of an erasure (`said`) once what `back` names answers, and what she is called by
+    now: doubtful matches there, and elsewhere by what only her rows there say, are counted and
     queued like the others. `found` is what is there of `people`; `known` and `called` are what her
     rows had said, which is not proven to be hers.
     """
     alike = controller.alike(people, found, known, called)
     # What her rows there say tells what is like her elsewhere, too; by the rest it was looked for.
-    there = {place: table for place, table in found.items() if place[0] not in back}
+    there = {place: table for place, table in found.items() if not within(place, back)}
     old = {(m.who, m.place, m.key) for m in controller.alike(people, there, known, called).met}
-    alike.met = [m for m in alike.met if m.place[0] in back or (m.who, m.place, m.key) not in old]
+    alike.met = [
+        m for m in alike.met if within(m.place, back) or (m.who, m.place, m.key) not in old
+    ]
     before = _met(controller, case, planned=True)
     doubts, nameless, pairs = _queued(controller, case, people, alike, before, now)
     with controller.database.connection() as connection:

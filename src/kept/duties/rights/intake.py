@@ -482,10 +482,11 @@ def opened(
 ) -> Intake:  # fmt: skip
     """Open a case for each right of `asked` that has none yet, linked to the request.
 
-    `told`: a mail tells her that it has come, or she was told before. `stop`: advertising stops
-    also where that was not asked for in so many words. Each case is linked as it is opened: a
-    machine that stops leaves either both or none.
+    `told`: a mail tells her that it has come, or she was told before; not where no server took it.
+    `stop`: advertising stops also where that was not asked for in so many words. Each case is
+    linked as it is opened: a machine that stops leaves either both or none.
     """
+    told = told and one.untold_at is None
     if STOP_MAILING in asked or (stop and UNCLEAR in asked):
         one = stop_mailing(controller, one, request, now, told=told)
     for kind in asked:

@@ -37,6 +37,7 @@ from kept.duties.rights.portable import (
     portable,
 )
 from kept.duties.rights.proving import require_known_asker
+from kept.duties.rights.receipts import title
 from kept.duties.rights.request import (
     Request,
     open_case,
@@ -397,8 +398,7 @@ def _page(
         "tables": shown,
         "left": list(out.values()),
         "undecided": any(one.reason in UNDECIDED for one in left),
-        "unreached": [controller.datamap.systems[u["system"]].title or u["system"]
-                      for u in answer["unreached"]],
+        "unreached": [title(controller, u["system"]) for u in answer["unreached"]],
     }  # fmt: skip
 
 
