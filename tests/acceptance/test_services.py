@@ -264,6 +264,27 @@ def test_erasure_is_complete_when_all_three_are_done(run: Run, three: Path, crm:
     assert entries.returncode == 0, entries.stdout + entries.stderr
 
 
+def test_a_correction_reaches_the_agency_and_waits_for_its_word(
+    run: Run, three: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """RIGHT-2: what the agency has is put right there by letter, wherever it is wrong."""
+    status, first = run("rights", "rectify", "--identity", EMAIL, "--yes", "--override", "test",
+                        "--at", "agency.subscribers.list", "--value", "monthly",
+                        "--was", "weekly")  # fmt: skip
+    assert (status, first["complete"]) == (1, False)
+    assert steps(first)["agency.subscribers"] == (1, 0, False, False)
+    (letter,) = (three / "letters").glob("*.txt")
+    assert "list: wrong is “weekly”, right is “monthly”" in letter.read_text()
+    with pytest.raises(SystemExit):
+        main(["task", "done", task_of(run), "--evidence", "a letter of the agency",
+              "--now", NOW.isoformat(), "--dir", str(three)])  # fmt: skip
+    again = ("rights", "rectify", "--case", first["case"], "--yes")
+    assert " ".join(("To go on: kept", *again)) in capsys.readouterr().out
+    status, second = run(*again)
+    assert (status, second["complete"]) == (0, True)
+    assert steps(second)["agency.subscribers"] == (1, 1, False, True)
+
+
 def test_what_a_hold_kept_with_people_is_not_taken_for_gone(
     run: Run, three: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -53,8 +53,9 @@ def words(text: str) -> str:
 
 
 def case(desk: Desk, right: str = "erasure", who: tuple[Identifier, ...] = ANA,
-         evidence: str | None = None, arrived: dt.date | None = None) -> str:  # fmt: skip
-    request = Request((who,), "web", "operator", evidence=evidence, arrived=arrived)
+         evidence: str | None = None, arrived: dt.date | None = None,
+         by: str = "web") -> str:  # fmt: skip
+    request = Request((who,), by, "operator", evidence=evidence, arrived=arrived)
     return open_case(desk.controller, right, request, desk.now)[0].id
 
 
@@ -613,6 +614,47 @@ def test_what_she_agreed_to_again_reads_as_left(desk: Desk) -> None:
     assert desk.controller.cases.get(one).complete
     assert "left: she agreed again on 24 November 2026" in page
     assert "How it stands: to do" not in page
+
+
+def test_what_is_due_because_of_a_withdrawal_is_erased_at_the_desk(desk: Desk) -> None:
+    """It could be pressed for ever, and only a command ended the case."""
+    new = "INSERT INTO note VALUES (61, 'hal@example.org', 'asked', '2024-06-03 00:00:00')"
+    world.sql(desk.directory, new)
+    one = case(desk, "withdrawal", (Identifier("email", "hal@example.org"),), HOW)
+    path, rows = f"/desk/cases/{one}", "SELECT count(*) FROM note WHERE id = 61"
+    page = carried(desk, one, purpose="communicate")
+    assert "1 record rested on that consent alone and is due" in page
+    helper = desk.browser(desk.session(desk.account("hanna", "support")))
+    assert "An approver or a privacy officer erases it" in words(helper.get(path).text)
+    assert helper.post(f"{path}/carry-out", erase="yes").status_code == 400
+    at(desk, "olga").post(f"{path}/carry-out")
+    working.finish()
+    assert world.sql(desk.directory, rows) == [(1,)], "nothing goes without that word"
+    abel = at(desk, "abel")
+    assert "Erase what is due" in abel.get(path).text
+    abel.post(f"{path}/carry-out", erase="yes")
+    working.finish()
+    assert world.sql(desk.directory, rows) == [(0,)]
+    assert desk.controller.cases.get(one).complete
+    assert "Complete" in words(abel.get(path).text)
+
+
+def test_who_entered_a_withdrawal_does_not_erase_what_is_due_but_in_an_emergency(
+    desk: Desk,
+) -> None:
+    new = "INSERT INTO note VALUES (62, 'ida@example.org', 'asked', '2024-06-03 00:00:00')"
+    world.sql(desk.directory, new)
+    one = case(desk, "withdrawal", (Identifier("email", "ida@example.org"),), HOW, by="olga")
+    path, olga = f"/desk/cases/{one}", at(desk, "olga")
+    page = carried(desk, one, purpose="communicate")
+    assert "It takes somebody else to erase it: who entered a request" in page
+    assert olga.post(f"{path}/carry-out", erase="yes").status_code == 400
+    assert not desk.controller.cases.get(one).complete
+    alerts = len(desk.entries("override.used"))
+    olga.post(f"{path}/carry-out", erase="yes", alone="nobody else is here before the day")
+    working.finish()
+    assert desk.controller.cases.get(one).complete
+    assert len(desk.entries("override.used")) == alerts + 1
 
 
 def test_a_value_is_put_right(desk: Desk) -> None:

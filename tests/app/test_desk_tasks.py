@@ -271,3 +271,21 @@ def test_what_was_made_of_a_wrong_value_is_asked_of_whoever_serves_it(scored: De
     assert "ana@" not in "".join(
         p.read_text("utf-8") for p in (desk.directory / "state").rglob("*make-anew*.json")
     )
+
+
+def test_what_is_to_be_put_right_is_not_called_to_be_emptied(desk: Desk) -> None:
+    ask = Request(((Identifier("email", "ben@example.org"),),), "Kim", "operator", override="test")
+    rights.rectify(desk.controller, ask, "agency.subscribers.list", "monthly", desk.now,
+                   was="weekly")  # fmt: skip
+    desk.controller.deliver(desk.now)
+    sam = desk.browser(desk.session(desk.account("sam")))
+    page = words(sam.get("/desk/tasks").text)
+    assert "put right what is wrong" in page
+    assert "weekly" not in page
+    (one,) = (t for t in desk.controller.tasks() if t.corrects and t.open)
+    shown = words(sam.post("/desk/tasks/show", task=one.id).text)
+    assert "wrong is “weekly”, right is “monthly”" in shown
+    assert "Please empty" not in shown
+    sam.post("/desk/tasks/done", task=one.id, outcome="done", words="Jo, by telephone")
+    assert "put right what is wrong" in words(sam.get("/desk/tasks?all").text)
+    assert "empty what tells" not in words(sam.get("/desk/tasks?all").text)

@@ -25,7 +25,7 @@ from kept.stores import letters
 from kept.stores.tasks import Answered, Derived, Task
 from kept.stores.tasks import Outcome as Said
 from kept.terms.identifiers import parse
-from tests.world import NOW, edit, sql
+from tests.world import AGENCY, NOW, edit, make, sql
 
 ANA, BEN = parse("email=ana@example.org"), parse("email=ben@example.org")
 COPY = """
@@ -426,3 +426,81 @@ def test_what_a_store_refused_goes_on_in_the_same_case(controller: Controller, l
     sql(leads, "DROP TRIGGER no")
     done = rights.rectify(controller, Request((), case=case.id), None, None, NOW)
     assert (done.complete, _names(leads)[0], _leads(leads)[0]) == (True, "Ana Neill", "Ana Neill")
+
+
+SERVED = """
+[systems.agency]
+store = "mailbox"
+url = "letters"
+mode = "act"
+map = "agency.yml"
+"""
+WHO = AGENCY.replace("list: {category: contact}", "list: {category: contact}\n"
+                     "      called: {category: contact.name}\n"
+                     "      signed: {category: contact.name}")  # fmt: skip
+
+
+@pytest.fixture
+def served(tmp_path: Path, kept_url: str) -> Iterator[Controller]:
+    """The shop, and an agency of people that has her name too."""
+    world = make(tmp_path / "served", kept_url, extra=SERVED)
+    (world / "agency.yml").write_text(WHO, "utf-8")
+    with Controller.open(deployment.read(world)) as opened:
+        yield opened
+
+
+def _at_agency(controller: Controller) -> list[Task]:
+    return [t for t in controller.tasks() if t.system == "agency"]
+
+
+def test_people_who_serve_a_system_are_asked_to_put_it_right_too(served: Controller) -> None:
+    """Nobody was asked, and the case was called complete with the wrong name still there."""
+    answer = _rectify(served, NAME, "Ana Neill")
+    assert not answer.complete
+    served.deliver(NOW)
+    (task,) = _at_agency(served)
+    text = "\n".join(letters.letter(task, NOW))
+    for words in ("email: ana@example.org", "Please put right",
+                  "called: wrong is “Ana O'Neill”, right is “Ana Neill”",
+                  "signed: wrong is “Ana O'Neill”, right is “Ana Neill”"):  # fmt: skip
+        assert words in text, text
+    assert "empty every field" not in text
+    assert [t.action for t in _at_agency(served)] == [task.action], "one letter for the dataset"
+    said = " ".join(letter(served, answer.case, NOW).text().split())
+    assert "NOT done for 1 record. Why: " in said
+    assert "subscribers" not in str(_rows(answer, verified=True))
+    # They cannot: it stays open. They have: it rests on their word, and the letter says so.
+    on = Request((), "Kim", "operator", case=answer.case)
+    _answer(served, task, Said.CANNOT, "system-owner")
+    assert not rights.rectify(served, on, None, None, NOW).complete
+    _answer(served, task, Said.DONE, "system-owner", LATER)
+    done = rights.rectify(served, on, None, None, LATER)
+    assert done.complete
+    assert [(s.verified, s.word) for s in done.steps if s.store == "agency"] == [(False, True)]
+    said = " ".join(letter(served, answer.case, LATER).text().split())
+    assert "1 record put right. This rests on the word of the people there" in said
+    assert _outcome(served, LATER) is Outcome.PASS
+    kept = "".join(f.read_text("utf-8") for f in (served.reach.directory / "letters").iterdir())
+    assert not any(of in kept for of in ("Neill", "ana@")), "struck out when it is answered"
+    assert "Neill" not in str([e for _, e in served.ledger.entries()])
+
+
+def _rows(answer: RectifyAnswer, *, verified: bool) -> list[str]:
+    return [s.dataset for s in answer.steps if s.verified is verified]
+
+
+def test_what_stands_with_people_alone_takes_the_word_of_what_is_wrong(served: Controller) -> None:
+    """Nobody can look there, so what is wrong is said; a value of another kind is no copy."""
+    with pytest.raises(UsageError) as refused:
+        _rectify(served, "agency.subscribers.list", "monthly")
+    assert "--was" in str(refused.value)
+    answer = _rectify(served, "agency.subscribers.list", "monthly", was="weekly")
+    assert [(s.store, s.counts.found) for s in answer.steps] == [("agency", 1)]
+    (task,) = _at_agency(served)
+    assert "list: wrong is “weekly”, right is “monthly”" in "\n".join(letters.letter(task, NOW))
+    _answer(served, task, Said.NOTHING, "system-owner")
+    on = Request((), "Kim", "operator", case=answer.case)
+    assert rights.rectify(served, on, None, None, NOW).complete
+    # Her phone is no field of theirs.
+    assert _rectify(served, "shop.customer.phone", "+49 30 999").complete
+    assert len(_at_agency(served)) == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from kept.datamap.map import DataMap, Dataset, Field
@@ -23,12 +23,16 @@ _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """Rows of one dataset in which one field holds the wrong value, and what is right there."""
+    """Rows of one dataset in which one field holds the wrong value, and what is right there.
+
+    `wrong`: what it is, where people who are asked to put it right have to know.
+    """
 
     place: Place
     field: str
     rows: KeyTable
     right: Value
+    wrong: Value = None
 
 
 def copies(dataset: Dataset, source: Field, beside: Sequence[Field]) -> list[Field]:
@@ -74,7 +78,10 @@ def plan(
     unreached: Mapping[str, str],
     warnings: Iterable[str],
 ) -> Plan:
-    """One step for each field and dataset; rows that a law or a hold keeps stay as they were."""
+    """One step for each field and dataset; rows that a law or a hold keeps stay as they were.
+
+    People who serve a system are asked once for all fields of a dataset.
+    """
     steps: list[Step] = []
     obstacles: list[tuple[str, Obstacle]] = []
     for one in wrong:
@@ -91,12 +98,12 @@ def plan(
                 stays.setdefault(why, []).append(row)
         for why, rows in stays.items():
             table = KeyTable(one.rows.fields, tuple(rows))
-            assign = {one.field: Const(one.right)}
+            assign = {one.field: Const(one.right, one.wrong)}
             steps.append(Step(0, system, name, Action.RETAIN, table, None, assign, why))
         if not free:
             continue
         table = KeyTable(one.rows.fields, tuple(free))
-        assign = {one.field: Const(one.right)}
+        assign = {one.field: Const(one.right, one.wrong)}
         steps.append(Step(0, system, name, Action.OVERWRITE, table, assign=assign))
         if not abilities[system].update or dataset.readonly:
             words = "the store cannot change rows" if not dataset.readonly else "it is a view"
@@ -107,7 +114,7 @@ def plan(
         1,
         tuple(
             Step(n, s.system, s.dataset, s.action, s.keys, s.select, s.assign, s.reason)
-            for n, s in enumerate(steps, 1)
+            for n, s in enumerate(_together(steps, abilities), 1)
         ),
         tuple(
             SystemPlan(name, system.mode, abilities[name].grain)
@@ -118,3 +125,24 @@ def plan(
         tuple(dict.fromkeys(warnings)),
         tuple(obstacles),
     )
+
+
+def _together(steps: Iterable[Step], abilities: Mapping[str, Abilities]) -> list[Step]:
+    """The steps, those that people carry out as one for the same rows of a dataset."""
+    made: list[Step] = []
+    for s in steps:
+        same = (s.system, s.dataset, s.action, s.reason, s.keys)
+        at = next(
+            (
+                n
+                for n, o in enumerate(made)
+                if abilities[s.system].word
+                and (o.system, o.dataset, o.action, o.reason, o.keys) == same
+            ),
+            None,
+        )
+        if at is None:
+            made.append(s)
+        else:
+            made[at] = replace(made[at], assign={**made[at].assign, **s.assign})
+    return made

@@ -15,9 +15,12 @@ from kept.model.values import Value
 
 @dataclass(frozen=True, slots=True)
 class Const:
-    """The same value for every row; `Const(None)` sets a null."""
+    """The same value for every row; `Const(None)` sets a null. `wrong`: what it takes the place of,
+    for people who put it there by hand.
+    """
 
     value: Value
+    wrong: Value = None
 
 
 @dataclass(frozen=True, slots=True)

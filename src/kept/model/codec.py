@@ -100,8 +100,9 @@ def decode_reason(data: dict[str, Any]) -> Reason:
 
 def _assignment(value: Assignment) -> list[Any]:
     match value:
-        case Const(constant):
-            return ["const", encode_value(constant)]
+        case Const(constant, wrong):
+            of = [] if wrong is None else [encode_value(wrong)]
+            return ["const", encode_value(constant), *of]
         case Template(text):
             return ["template", text]
         case Redact(needles):
@@ -121,7 +122,7 @@ def _assigned(data: list[Any]) -> Assignment:
         return Redact(tuple((kind, value) for kind, value in data[1]))
     if data[0] == "generalise":
         return Generalise(data[1])
-    return Const(decode_value(data[1])) if data[0] == "const" else Template(data[1])
+    return Const(*map(decode_value, data[1:])) if data[0] == "const" else Template(data[1])
 
 
 def encode_plan(plan: Plan) -> bytes:

@@ -64,6 +64,12 @@ _ASKS: Final[Mapping[Asks, tuple[str, str]]] = {
         " them, and pass this on to whoever had it from you (GDPR Art. 21).",
     ),
 }
+#: Of a task that says what is wrong and what is right.
+_CORRECT: Final = (
+    "Correction",
+    "Please put right what you hold about the following, copies too: wherever it says what is wrong"
+    " below, let it say what is right. Leave the rest. It lies in",
+)
 #: Settings of a mailbox in kept.toml.
 SETTINGS: Final = frozenset(("to", "from", "user", "password", "days", "remind", "ca"))
 
@@ -151,7 +157,7 @@ class Mailbox(Served):
 
 def letter(task: Task, now: dt.datetime | None) -> list[str]:
     """The letter of a task, or its reminder, line by line."""
-    _, please = _ASKS[task.action]
+    _, please = _asks(task)
     lines = []
     told = isinstance(task.action, Notice)
     if task.reminded and task.asked is not None:
@@ -162,7 +168,13 @@ def letter(task: Task, now: dt.datetime | None) -> list[str]:
     for number, person in enumerate(task.people, 1):
         lines.append(f"  Person {number}")
         lines += [f"    {spoken(field)}: {spoken(value)}" for field, value in person]
-    if task.action in (Action.OVERWRITE, Derived.ANEW) and task.fields:
+    if task.corrects:
+        lines += ["", "It is this:"]
+        lines += [
+            f"    {field}: wrong is “{wrong}”, right is “{right}”"
+            for field, wrong, right in task.instead
+        ]
+    elif task.action in (Action.OVERWRITE, Derived.ANEW) and task.fields:
         lines += ["", f"The fields are: {', '.join(task.fields)}."]
     if task.action is Action.READ:
         fields = ", ".join(task.fields)
@@ -173,6 +185,11 @@ def letter(task: Task, now: dt.datetime | None) -> list[str]:
         lines.append(f"Please answer by {task.due:%Y-%m-%d}. Keep this letter no longer than that.")
     lines.append(f"Number: {task.id}")
     return lines
+
+
+def _asks(task: Task) -> tuple[str, str]:
+    """What the letter of a task is about, and its first words."""
+    return _CORRECT if task.corrects else _ASKS[task.action]
 
 
 class _Post:
@@ -187,7 +204,7 @@ class _Post:
         message = EmailMessage()
         again = "Reminder: " if task.reminded else ""
         # No identifier in the subject: it travels and is shown in more places than the letter.
-        message["Subject"] = f"{again}{_ASKS[task.action][0]} request {task.id}"
+        message["Subject"] = f"{again}{_asks(task)[0]} request {task.id}"
         message["From"], message["To"] = self._post.sender, self._to
         turn = len(task.reminded)
         message["Message-ID"] = f"<{task.id}.{turn}@{self._post.sender.rpartition('@')[2]}>"

@@ -29,7 +29,7 @@ from kept.datamap.map import Dataset
 from kept.datamap.reach import WEAK
 from kept.errors import ConfigError, KeptError, NotAble, Pending, StoreError, UsageError
 from kept.model.abilities import Abilities
-from kept.model.change import Change
+from kept.model.change import Change, Const
 from kept.model.plan import Action, Counts, Obstacle, Word
 from kept.model.safety import Measured, Safety
 from kept.model.select import Batch, KeyRow, KeySet, KeyTable, Select
@@ -106,8 +106,16 @@ class MailboxStore(Mailbox, Store):
         action = Action.DELETE if change.deletes else Action.OVERWRITE
         keys = [str(key[0]) for route in change.select.routes for key in route.keys.values]
         id_ = task_id(case, known.name, action)
-        fields = tuple(n for n in change.assign or () if n not in known.key)
-        return Task(id_, case, self.system, known.name, action, people_of(keys), fields)
+        assigned = {n: how for n, how in (change.assign or {}).items() if n not in known.key}
+        instead = tuple(
+            (n, spoken(how.wrong), spoken(how.value))
+            for n, how in assigned.items()
+            if isinstance(how, Const) and how.wrong is not None
+        )
+        return Task(
+            id_, case, self.system, known.name, action, people_of(keys), tuple(assigned),
+            instead=instead,
+        )  # fmt: skip
 
     def settle(self, mark: str) -> None:
         """The case is complete: what was handed in for it goes."""

@@ -89,6 +89,8 @@ class Task:
     `people` are those it is about, each as (field, value) pairs; empty once it is answered.
     `found` counts the rows that were handed in. A notice has the recipient as its `dataset`,
     and in `fields` what the data was given for; what is to be made anew stands in them.
+    `instead`: what is to be put right, each as (field, wrong, right); once it is answered the
+    fields alone.
     """
 
     id: str
@@ -103,6 +105,7 @@ class Task:
     reminded: tuple[dt.datetime, ...] = ()
     answer: Answered | None = None
     found: int = 0
+    instead: tuple[tuple[str, str, str], ...] = ()
 
     @property
     def of_case(self) -> str | None:
@@ -114,6 +117,11 @@ class Task:
     def left(self) -> bool:
         """Whether it is of rows that a case had left with them (`left_mark`)."""
         return _LEFT in self.case
+
+    @property
+    def corrects(self) -> bool:
+        """Whether something is to be put right."""
+        return bool(self.instead)
 
     @property
     def open(self) -> bool:
@@ -203,6 +211,7 @@ class TaskFolder:
             "due": _told(task.due),
             "reminded": [_told(at) for at in task.reminded],
             "found": task.found,
+            "instead": task.instead,
             "answer": None
             if task.answer is None
             else {
@@ -230,6 +239,9 @@ class TaskFolder:
         done = replace(
             task, answer=replace(answer, rows=()), found=len(answer.rows),
             people=() if answer.outcome.settles else task.people,
+            instead=tuple((f, "", "") for f, *_ in task.instead)
+            if answer.outcome.settles
+            else task.instead,
         )  # fmt: skip
         self.put(done)
         return done
@@ -283,6 +295,7 @@ class TaskFolder:
                 fields=tuple(raw["fields"]), asked=_moment(raw["asked"]), due=_moment(raw["due"]),
                 reminded=tuple(dt.datetime.fromisoformat(at) for at in raw["reminded"]),
                 found=raw["found"],
+                instead=tuple((f, wrong, right) for f, wrong, right in raw.get("instead", ())),
                 answer=answer and Answered(
                     Outcome(answer["outcome"]), answer["by"],
                     dt.datetime.fromisoformat(answer["at"]), answer["evidence"],

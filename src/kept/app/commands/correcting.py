@@ -47,6 +47,7 @@ from kept.duties.rights.rectification import undone
 from kept.duties.rights.request import also_open
 from kept.duties.rights.shown import called, problems
 from kept.errors import UsageError
+from kept.model.plan import Action
 from kept.terms.words import many
 
 
@@ -205,7 +206,9 @@ def rectify_command(
             words.append("Nothing would change: no row of hers holds another value there.")
             words += [f"To record it all the same: {named(one, planned)}", *idle]
     elif answer.complete:
-        words.append("Complete: put right, read back, and remembered.")
+        spoken = sum(s.word and s.action is not Action.RETAIN for s in answer.steps)
+        but = f", but for {many(spoken, 'step')} on a person's word" if spoken else ""
+        words.append(f"Complete: put right, read back, and remembered{but}.")
         words += still_open(answer.told, answer.anew)
     else:
         words.append(f"Not complete. Mend what is named above, then go on with: {go_on}")

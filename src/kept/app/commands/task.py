@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from cyclopts import App, Parameter
 
@@ -16,6 +16,9 @@ from kept.errors import UsageError
 from kept.records.case_state import FINISHED
 from kept.stores.tasks import Answered, Notice, Outcome, Task, handed_in
 from kept.terms.words import many
+
+#: How a request goes on that changes something, by its verb.
+_CHANGES: Final = {"erase": " --yes", "rectify": " --yes", "withdraw": " --erase --yes"}
 
 group = App(name="task", help="What people have to do for a request, and what they say of it.")
 
@@ -106,7 +109,7 @@ def done(
     if case is None:
         words.append("Nothing keeps these rows any more. To go on: kept retain run")
     elif case.state not in FINISHED and (not isinstance(one.action, Notice) or verb == "erase"):
-        again = f" --case {case.id}" + (" --yes" if verb == "erase" else "")
+        again = f" --case {case.id}" + _CHANGES.get(verb, "")
         words.append(f"To go on: kept rights {verb}{again}")
     common.out.result(_document(one), words)
     return 0

@@ -239,6 +239,7 @@ def shown(
     may_act = verb is not None and lets(f"rights {verb}")
     answers = one.state not in BEFORE
     moves = counted is not None and not clock.answered(one)
+    due = casework.due(controller, one)
     ready = not under_way and casework.can_carry_out(controller, one, looked)
     return page(
         request, "desk_case.html.j2", 400 if problem else 200, problem=problem,
@@ -286,7 +287,10 @@ def shown(
         languages=[(c, spelt_as(c.partition("-")[0])) for c in controller.bundle.languages],
         today=controller.day(now).isoformat(), packs=one.right in casework.PACKS,
         works=one.right in casework.WORKS, needs_approval=one.right in casework.APPROVED,
-        why_not=_why_not(request, controller, one, looked),
+        why_not=_why_not(request, controller, one, looked), due=due,
+        why_not_erase=controller.stands_against(one, session(request).account.name, due)
+        if due
+        else "",
         alone_may=not separation.never(session(request).account.name, controller.did(one)),
         leaving=_leaving(lets, state, one) if roles & CASES else None,
         places=_places(controller), clauses=holds.allowing(controller.bundle),
@@ -299,6 +303,7 @@ def shown(
             and bool(looked["plan"]) and lets("rights erase"),
             "carry": ready and may_act,
             "go_on": ready and not fresh,
+            "erase": bool(due) and ready and lets("rights erase"),
             "pack": one.right in casework.PACKS and one.state not in FINISHED and may_act,
             "evidence": not proving.standing(controller, one).enough and one.state not in FINISHED
             and lets("request verify"),

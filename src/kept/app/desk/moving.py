@@ -121,21 +121,27 @@ def approve(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
 
 @post("/cases/{case:str}/carry-out", status_code=303, sync_to_thread=True)
 def carry(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
-    """Carry out what was looked at and approved, once, however often and by whomever pressed."""
+    """Carry out what was looked at and approved, once, however often and by whomever pressed; what
+    is due because of a withdrawal goes where whoever may erase says so.
+    """
     one, controller = found(state, case), state.controller
     path = f"/desk/cases/{one.id}"
     if one.state in FINISHED:
         return back(path, "over")
     try:
-        who = actor(request, state, f"rights {VERBS.get(one.right, 'erase')}")
+        sent = form(request)
+        erase = one.right == "withdrawal" and sent.one("erase") == "yes"
+        verb = "erase" if erase else VERBS.get(one.right, "erase")
+        who = actor(request, state, f"rights {verb}")
         run = controller.casework.run(one)
         if run is not None and run.going_on(state.clock()):
             return back(path, "busy")
-        if not casework.begin(controller, one.id, who, state.clock()):
+        alone = sent.one("alone").strip() or None
+        if not casework.begin(controller, one.id, who, state.clock(), erase=erase, alone=alone):
             return back(path, "busy")
     except KeptError as problem:
         return shown(request, state, one, said(problem))
-    carry_out(controller, one.id, who, state.clock)
+    carry_out(controller, one.id, who, state.clock, erase=erase)
     run = controller.casework.run(one)
     return back(path, "begun" if run is not None and run.ended_at is None else "")
 

@@ -134,9 +134,14 @@ def _listed(
         request, "desk_tasks.html.j2", 400 if problem else 200, problem=problem, opened=opened,
         found=[(t, casework.stands(t, now), _where(controller, t)) for t in listed[:_SHOWN]],
         more=max(len(listed) - _SHOWN, 0), settled=settled, owns=_owns(request, controller),
-        does=DOES, became=casework.became,
+        does=_does, became=casework.became,
         where=_where(controller, opened["one"]) if opened else "",
     )  # fmt: skip
+
+
+def _does(one: Task) -> str:
+    """What is to be done, in words."""
+    return "put right what is wrong" if one.corrects else DOES[one.action]
 
 
 def _owns(request: Asked, controller: Controller) -> bool:

@@ -36,7 +36,7 @@ from kept.model.plan import Action, StepResult
 from kept.records.account import Account
 from kept.records.actor import Actor
 from kept.records.case import Case, State
-from kept.records.case_state import FINISHED
+from kept.records.case_state import FINISHED, StepState
 from kept.stores.tasks import Derived, Notice, Outcome, Task
 from kept.terms.rights import CHILD
 
@@ -191,6 +191,17 @@ def can_carry_out(
     return case.state is not State.NOTIFIED
 
 
+def due(controller: Controller, case: Case) -> int:
+    """How many records rested on a consent alone that is withdrawn, and have not gone yet: that
+    takes a press of its own, of somebody who may erase.
+    """
+    if case.right != "withdrawal" or case.state is not State.CHECKED:
+        return 0
+    over = (StepState.DONE, StepState.LEFT)
+    steps = controller.cases.steps(case)
+    return sum(s.planned for s in steps if s.state not in over and s.action not in _STAY)
+
+
 def waits_for_recipients(controller: Controller, case: Case) -> bool:
     """Whether nothing of a case is left but that recipients answer. The case of a child, which
     forgets her then, goes on by hand afterwards.
@@ -208,10 +219,15 @@ def waits_for_recipients(controller: Controller, case: Case) -> bool:
         return controller.recipients.waiting(case, connection=connection)
 
 
-def begin(controller: Controller, case_id: str, actor: Actor, now: dt.datetime) -> bool:
+def begin(
+    controller: Controller, case_id: str, actor: Actor, now: dt.datetime,
+    *, erase: bool = False, alone: str | None = None,
+) -> bool:  # fmt: skip
     """Claim a case to carry it out; False where somebody is at it. UsageError where it cannot be.
 
-    Whoever began it calls `carry_out` then, once.
+    Whoever began it calls `carry_out` then, once. With `erase` also what is due because of a
+    withdrawal: Denied where that takes another person than this one. `alone` is the reason why it
+    could not wait for him: officers are alerted.
     """
     case = controller.cases.get(case_id)
     require_known_asker(controller, case)
@@ -222,19 +238,30 @@ def begin(controller: Controller, case_id: str, actor: Actor, now: dt.datetime) 
             + (" and approved" if case.right in APPROVED else ""),
             met=f"a case that is {case.state}",
         )
+    rows = due(controller, case) if erase else 0
+    against = bool(rows and controller.stands_against(case, actor.name, rows))
+    if against and alone is None:
+        controller.approving(case, actor, rows)
     with controller.database.connection() as c:
-        return controller.casework.begin(case, actor, now, connection=c)
+        begun = controller.casework.begin(case, actor, now, connection=c)
+        if begun and against and alone is not None:
+            entries = controller.alone(case, actor, rows, "approve", alone, now, connection=c)
+            controller.ledger.append_in(c, entries)
+        return begun
 
 
 def carry_out(
-    controller: Controller, case_id: str, actor: Actor, now: Callable[[], dt.datetime]
-) -> None:
-    """Carry out a case that was claimed, tell whoever is to be told, and say how it ended."""
+    controller: Controller, case_id: str, actor: Actor, now: Callable[[], dt.datetime],
+    *, erase: bool = False,
+) -> None:  # fmt: skip
+    """Carry out a case that was claimed, tell whoever is to be told, and say how it ended. With
+    `erase` also what is due because of a withdrawal.
+    """
     case = controller.cases.get(case_id)
     outcome, problem = "failed", None
     try:
         looked = controller.casework.looked_at(case) or {}
-        given = looked.get("given", {})
+        given = {**looked.get("given", {}), "erase": erase}
         request = _request(controller, case, given, actor)
         complete = _CARRIES[case.right](controller, request, given, looked.get("plan"), now())
         outcome = "complete" if complete else "incomplete"
@@ -445,7 +472,9 @@ def _withdraw(
 ) -> bool:
     del plan
     purposes = given.get("purposes", ())
-    return withdraw(controller, request, purposes, now, region=request.region).complete
+    return withdraw(
+        controller, request, purposes, now, region=request.region, erase=given["erase"]
+    ).complete
 
 
 def _restrict(

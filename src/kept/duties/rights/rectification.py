@@ -3,6 +3,7 @@
 The source is a field of the map. A copy is a field of the same category (or naming the person by
 the same kind of identifier) in her rows of another dataset, in whatever system, that holds the
 same wrong value; another field of the same row is none, though it may hold the same word.
+Where people serve a system nobody can look: they are asked to put it right wherever it stands.
 What a law keeps stays as it was. What was made of the wrong value is asked to be made anew
 (`derived`). Each correction is remembered, the wrong value as a keyed hash:
 an import that brings it back is found, and `correct_again` puts it right once more.
@@ -236,7 +237,8 @@ class Undone:
 
 def undone(controller: Controller, away: dict[str, str]) -> Iterator[Undone]:
     """The corrections that something undid. Counts only; a system of theirs that could not be
-    asked goes into `away`, with the reason.
+    asked goes into `away`, with the reason. Where people serve a system nobody can look: what they
+    said stands.
     """
     inspector = controller.inspect()
     for subject, keys, unreached, hashes in _remembered(controller):
@@ -245,7 +247,7 @@ def undone(controller: Controller, away: dict[str, str]) -> Iterator[Undone]:
                 away[system] = unreached[system]
                 continue
             table = keys.get((system, dataset))
-            if table is None:
+            if table is None or _served(controller, system):
                 continue
 
             def meant(value: Value, wrong: frozenset[bytes] = wrong, of: int = subject) -> bool:
@@ -325,6 +327,12 @@ def _source(controller: Controller, at: str) -> tuple[Place, Field]:
     return (system, name), item
 
 
+def _served(controller: Controller, system: str) -> bool:
+    """Whether people serve a system: what they say is all that can be known of it."""
+    abilities = controller.abilities.get(system)
+    return abilities is not None and abilities.word
+
+
 def _unfit(dataset: Dataset, item: Field) -> str | None:
     if item.category is None:
         return "the map does not say that it is personal data"
@@ -392,6 +400,8 @@ def _wanted(
 ) -> _Wanted:  # fmt: skip
     """What stands at the source, which has to be one value."""
     table = found.get(place)
+    if table is not None and _served(controller, place[0]):
+        return _Wanted(place, item.name, _said_wrong(place, item, was), right)
     if table is None:
         away = located.unreached.get(place[0])
         raise UsageError(
@@ -424,6 +434,18 @@ def _wanted(
     return _Wanted(place, item.name, wrong, right)
 
 
+def _said_wrong(place: Place, item: Field, was: str | None) -> Value:
+    """What is wrong where people alone can look."""
+    wrong = None if was is None else coerce(was, item.type)
+    if wrong is None:
+        raise UsageError(
+            f"`{place[0]}.{place[1]}` is served by people, so what stands there is not known",
+            expected="what is wrong, as it can stand in the letter to them",
+            fix="say which is wrong with --was",
+        )
+    return wrong
+
+
 def _plan(
     controller: Controller, case: Case, located: Located, found: Mapping[Place, KeyTable],
     wanted: _Wanted, now: dt.datetime,
@@ -439,6 +461,10 @@ def _plan(
         beside = tuple(datamap.dataset(*wanted.place).fields.values())
         for item in [source] if here else correct.copies(dataset, source, beside):
             if item.name in dataset.key or (wanted.wrong is None and not here):
+                continue
+            if _served(controller, place[0]):
+                if not _same(source, wanted.wrong, wanted.right):
+                    wrong.append(correct.Wrong(place, item.name, table, wanted.right, wanted.wrong))
                 continue
             rows, differing = [], 0
             for row, said in _values(controller, located, place, table, item.name):

@@ -120,6 +120,8 @@ def withdraw(
             case = _record(controller, case, her, people, parts, made, actor, now)
         steps, statements = carry.shown(made), {}
         done = not made.steps
+        # Where all has to stay nothing is erased: that it is there is read back.
+        erase = erase or all(s.action is Action.RETAIN for s in made.steps)
         if erase and made.steps:
             carry.refuse_obstacles(made)
             carried = carry.carry_out(controller, case, made, actor, now, her.identifiers)
