@@ -27,6 +27,7 @@ from kept.records.case import Case
 from kept.records.case_state import FINISHED
 from kept.records.declared import SYSTEM
 from kept.terms import proof, told
+from kept.terms.asks import ASKS, STOP_MAILING
 from kept.terms.identifiers import Identifier
 from kept.terms.proof import LEVELS, Need
 from kept.terms.rights import RIGHTS
@@ -145,6 +146,23 @@ def needs(
     return proof.needed(
         right, _risks(controller, region, matter == "marketing"), controller.desk.proof
     ).level
+
+
+def ways(
+    controller: Controller, kinds: Iterable[str], region: str, *, page: bool = True
+) -> tuple[str, ...]:  # fmt: skip
+    """In which ways somebody can show here that it is she who asks for these kinds of request, as
+    words of proof.HOW; none where an address in her hands is enough. `page`: she has one on which
+    the questions stand. The same whoever she is, and whatever was right of what she told.
+    """
+    asked = ((ASKS[k].right, "marketing" if k == STOP_MAILING else None) for k in kinds)
+    level = max((needs(controller, r, region, m) for r, m in asked if r is not None), default=0)
+    if level < proof.FACTS:
+        return ()
+    first = ("login",) if controller.desk.login is not None else ()
+    asks = page and len(questions(controller)) >= RIGHT
+    by_hand = () if asks else ("person",)
+    return (*first, "statement" if level >= proof.LOGIN else "facts", *by_hand)
 
 
 def record(
