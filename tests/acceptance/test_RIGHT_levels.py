@@ -21,13 +21,14 @@ from kept.errors import Denied
 from kept.records.case_state import ENDS
 from kept.terms.identifiers import parse
 from tests.acceptance.conftest import kept
-from tests.asking import Desk, desk, links
+from tests.asking import Desk, desk, links, text
 from tests.world import NOW, make, sql
 
 ANA, NEW, NOBODY = "ana@example.org", "ana.new@example.org", "nobody@example.net"
 EXTRA = """[desk]
 country = "CY"
 large = 2
+login = "https://shop.example/account"
 [desk.proof]
 access = 2
 [desk.facts]
@@ -100,6 +101,44 @@ def test_RIGHT_17_where_an_address_is_too_little_two_things_are_asked_and_nobody
     names = ["rights.asker-known-well-enough", "rights.proof-ends-with-its-case"]
     proved = run(asked.controller, registered(), asked.now, names=names)
     assert {e.outcome for e in proved} == {Outcome.PASS}
+
+
+def test_RIGHT_17_who_has_to_prove_more_is_told_of_the_ways_that_are_open(asked: Desk) -> None:
+    """On her page and by mail, by form and by letter; the same whoever she is."""
+    login, statement = "https://shop.example/account", "send us a signed statement"
+    pages = [asked.proven("access", email=who, region="US-CA") for who in (ANA, NOBODY)]
+    seen = [_page(asked, at) for at in pages]
+    assert seen[0] == seen[1]
+    assert all(words in seen[0] for words in (login, statement, "One of these is enough"))
+    for who in (ANA, NOBODY):
+        mail = " ".join(text(asked.inbox.to(who)[-1]).split())
+        assert f"ask us from there: {login}" in mail
+        assert statement in mail
+        assert "The questions stand on that page." in mail
+    # What was right shows nowhere; what the staff saw of a login does.
+    case = asked.controller.cases.all()[-2]
+    vera = asked.controller.actors.of("Vera", "verifier", asked.now)
+    proving.record(asked.controller, case.id, "facts", "she named them", vera, asked.now)
+    assert _page(asked, pages[0]) == seen[0]
+    proving.record(asked.controller, case.id, "login", "she wrote there", vera, asked.now)
+    assert "How you can show" not in _page(asked, pages[0])
+    # Less is needed: less is named. By letter she has no page, so a person asks.
+    lower = _page(asked, asked.proven("access", email=NOBODY))
+    assert login in lower
+    assert statement not in lower
+    assert "How you can show" not in asked.get(asked.proven("erasure", email=NOBODY)).text
+    asked.inbox.letters.clear()
+    ines = asked.controller.actors.of("Ines", "intake", asked.now)
+    day = asked.now.date()
+    for region in ("US-CA", "EEA"):
+        who = f"letter-{region.lower()}@example.org"
+        her = (parse(f"email={who}"),)
+        came = entering.Came("email", day, her, ("portability",), "all of it", region)
+        entering.add(asked.controller, came, ines, asked.now)
+        promptly.at_once(asked.controller, lambda: asked.now)
+        mail = " ".join(text(asked.inbox.to(who)[-1]).split())
+        assert (statement in mail, "say how we reach you" in mail) == (region == "US-CA",) * 2
+        assert ("You need do nothing more now" in mail) == (region == "EEA")
 
 
 def test_RIGHT_17_no_more_is_asked_than_it_takes(asked: Desk) -> None:

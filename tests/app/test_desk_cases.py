@@ -63,6 +63,13 @@ def at(desk: Desk, name: str) -> Browser:
     return desk.browser(desk.session(desk.account(name)))
 
 
+def test_the_head_of_a_case_says_that_too_little_is_known_of_who_asks(desk: Desk) -> None:
+    for region, head in (("US-CA", "Not known well enough who asks"), ("EEA", "Known who asks")):
+        request = Request((ANA,), "web", "operator", evidence=HOW, region=region)
+        one = open_case(desk.controller, "erasure", request, desk.now)[0].id
+        assert head in at(desk, "olga").get(f"/desk/cases/{one}").text
+
+
 def test_from_the_inbox_to_the_end_by_two_people(desk: Desk) -> None:
     olga, abel, vera = (at(desk, n) for n in ("olga", "abel", "vera"))
     one = case(desk)

@@ -26,6 +26,13 @@ HEADS = {
     "tasks": ["What", "Until", "How it stands"],
 }  # fmt: skip
 
+#: Whether every line of a role stands right of its box.
+_BESIDE_BOX = """() => [...document.querySelectorAll('fieldset label')].every(label => {
+  const words = document.createRange(), box = label.querySelector('input');
+  words.setStartAfter(box); words.setEndAfter(label.lastChild);
+  return [...words.getClientRects()].every(r => r.left >= box.getBoundingClientRect().right);
+})"""
+
 
 @pytest.mark.parametrize("width", [360, 1280])
 def test_a_cell_of_a_case_says_what_it_is(
@@ -44,12 +51,15 @@ def test_a_cell_of_a_case_says_what_it_is(
         olga.post(f"{path}/carry-out")
         working.finish()
         pages["done"] = olga.get(path).text
+        pages["accounts"] = olga.get("/desk/accounts").text
     context = context_of(browser, viewport={"width": width, "height": 740})
     page, seen = context.new_page(), set()
     for name, text in pages.items():
         page.set_content(text)
         for sheet in ("kept.css", "desk.css"):
             page.add_style_tag(content=asset_bytes(sheet).decode())
+        if name == "accounts":
+            assert page.evaluate(_BESIDE_BOX), "what a role means runs on under its box"
         if SHOTS:
             page.screenshot(path=f"{SHOTS}/case-{name}-{width}.png", full_page=True)
         for section, heads in HEADS.items():

@@ -142,8 +142,13 @@ def test_the_same_by_commands(
     assert [s["words"] for s in seen["strikes"]] == [OTHER]
     number = str(seen["revision"])
     run("case", "redact", one, "--strike", "x", who="red", role="redactor", status=2)
-    run("case", "redact", one, "--revision", number, "--strike", "Böbby", "--done",
-        who="red", role="redactor")  # fmt: skip
+    spare = ("case", "redact", one, "--revision", number, "--spare", OTHER, "--json")
+    kept = json.loads(run(*spare, who="red", role="redactor"))["revision"]
+    again = ("case", "redact", one, "--revision", str(kept), "--json")
+    assert json.loads(run(*again, who="red", role="redactor"))["spared"] == 1
+    number = str(kept + 1)
+    run("case", "redact", one, "--revision", number, "--strike", "Böbby", "--strike", OTHER,
+        "--done", who="red", role="redactor")  # fmt: skip
     run("case", "redact", one, who="abel", role="approver", status=1)
     run("case", "approve", one, "--revision", number, who="abel", role="approver", status=2)
     seen = json.loads(run("case", "approve", one, "--json", who="abel", role="approver"))

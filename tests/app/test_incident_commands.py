@@ -63,6 +63,9 @@ def test_mail_says_which_system_could_not_be_asked_whom_else_it_hit(
                "shop.customer", "--place", "annex.customer", "--nature", "x", "--now", AT,
                status=1)  # fmt: skip
     id_ = one["incident"]
+    early = kept("incident", "tell", id_, "--mail", "--dir", str(world), "--now", AT)
+    assert early.status == 2, early.said
+    assert f"`kept incident judge {id_} --dir" in early.said
     said(kept, world, "incident", "judge", id_, "--risk", "high", "--why", "x", "--now", AT)
     ran = kept("incident", "tell", id_, "--mail", "--dir", str(world), "--now", AT)
     assert (ran.status, "NOT COUNTED: annex" in ran.out) == (1, True), ran.said

@@ -27,6 +27,7 @@ PHONE, NAME = "shop.customer.phone", "shop.customer.name"
 FACTS = f'"{PHONE}" = "Your telephone number"\n"{NAME}" = "Your name"\n'
 ASKED = (
     FACTS + '"shop.invoice.total" = "What an invoice came to"\n"shop.customer.email" = "Address"\n'
+    '"shop.invoice.at" = "When"\n'
 )
 
 
@@ -34,7 +35,8 @@ ASKED = (
 def controller(
     tmp_path_factory: pytest.TempPathFactory, kept_module_url: str
 ) -> Iterator[Controller]:
-    extra = f"[desk.proof]\naccess = 2\nportability = 3\n[desk.facts]\n{ASKED}"
+    desk = '[desk]\ncountry = "DE"\n[desk.proof]\naccess = 2\nportability = 3\n'
+    extra = f"{desk}[desk.facts]\n{ASKED}"
     directory = make(tmp_path_factory.mktemp("proving") / "world", kept_module_url, extra=extra)
     with Controller.open(deployment.read(directory)) as opened:
         yield opened
@@ -55,7 +57,7 @@ def _vera(controller: Controller) -> Any:
 
 def _told(controller: Controller, case: str, **answers: str) -> int:
     places = {"phone": PHONE, "name": NAME, "total": "shop.invoice.total",
-              "email": "shop.customer.email"}  # fmt: skip
+              "email": "shop.customer.email", "at": "shop.invoice.at"}  # fmt: skip
     given = {places[key]: value for key, value in answers.items()}
     left = proving.tell(controller, case, given, _vera(controller), NOW)
     assert proving.compare(controller, NOW) == 0
@@ -138,6 +140,28 @@ def test_two_right_answers_prove_her(
         row = c.execute("SELECT string_agg(s::text, '') FROM case_sealed s").fetchone()
     assert row is not None
     assert not any(value in (row[0] or "") for value in answers.values())
+
+
+@pytest.mark.parametrize(
+    ("answers", "level"),
+    [
+        ({"at": "1 May 2024", "total": "10"}, 2),
+        ({"at": "1. Mai 2010", "phone": "030 123456"}, 2),
+        ({"at": "01/05/2024", "total": "10 €"}, 2),
+        ({"at": "05/01/2024", "total": "10 €"}, 1),  # not both readings
+        ({"at": "2 May 2024", "total": "10.00"}, 1),
+        ({"at": "May 2024", "total": "10.00"}, 1),
+        ({"phone": "040 123456", "name": "Ana O'Neill"}, 1),
+    ],
+)
+def test_what_is_the_same_is_right_in_every_common_spelling(
+    controller: Controller, answers: dict[str, str], level: int
+) -> None:
+    """Days, sums and telephone numbers have one reading each; by her number tries are new."""
+    number = (parse("account=1"),)
+    case = _case(controller, evidence="a letter", people=(number,))
+    assert _told(controller, case, **answers) == TRIES - 1
+    assert _get(controller, case).proof == level
 
 
 def test_nobody_learns_by_trying(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -130,6 +130,31 @@ def test_two_people_leave_out_what_rules_and_one_of_them_find(
     assert rows == [(None,)], "the words are gone when the case has ended"
 
 
+def test_what_was_spared_stays_so_until_something_new_is_brought_up(
+    shop: tuple[Controller, Path],
+) -> None:
+    """Step by step, as by command: handing over strikes nothing that was left in before."""
+    controller, directory = shop
+    red, one = who(controller, "red", "redactor"), case(controller)
+
+    def spared(looked: redaction.Look) -> list[str]:
+        return [s.words for s in looked.strikes.strikes if not s.on]
+
+    def step(seen: redaction.Look, **more: Any) -> redaction.Look:
+        return redaction.redact(controller, one, seen.stands.revision, red, NOW, go_on=True, **more)
+
+    seen = step(redaction.look(controller, one, red, NOW), spared=[ADDRESS])
+    seen = step(seen, spared=[NUMBER])
+    assert spared(seen) == [ADDRESS, NUMBER]
+    seen = step(seen, more=[NUMBER])
+    handed = step(seen, done=True)
+    assert spared(handed) == [ADDRESS]
+    assert handed.stands.state is Stands.HANDED
+    assert step(seen, done=True).stands.mark == handed.stands.mark, "pressed twice is once"
+    world_.sql(directory, "UPDATE note SET words = words || ' And eve@else.example' WHERE id = 1")
+    assert spared(step(redaction.look(controller, one, red, NOW))) == []
+
+
 def test_a_text_that_changed_is_looked_at_again(
     shop: tuple[Controller, Path], tmp_path: Path
 ) -> None:

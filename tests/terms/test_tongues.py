@@ -132,6 +132,7 @@ def of_tables() -> Iterator[str]:
         yield from table.values()
     yield from identifiers.KINDS.values()
     yield from (way.means for way in proof.WAYS.values())
+    yield from proof.HOW.values()
     yield from (*request.HOW, "taken back on the page of the request")
     yield from ("the law leaves this", "it does not rest on what this choice takes away", "Page",
                 "you agreed to it although it is restricted")  # fmt: skip

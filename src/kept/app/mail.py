@@ -30,6 +30,7 @@ from kept.records.outbox import Letter
 from kept.stores.post import NotTaken, Send, Written
 from kept.terms import tongues
 from kept.terms.identifiers import Identifier
+from kept.terms.proof import HOW
 from kept.terms.tongues import sheets
 
 _templates: Final = jinja2.Environment(
@@ -40,7 +41,7 @@ _templates: Final = jinja2.Environment(
     undefined=jinja2.StrictUndefined,
 )
 sheets.speaks(_templates)
-_templates.globals["own"] = spoken.own
+_templates.globals.update(own=spoken.own, how=HOW)
 #: Mail to the staff, who read English.
 _TO_STAFF: Final = frozenset(("reminder",))
 _ENOUGH: Final = 3

@@ -25,6 +25,7 @@ from kept.records.intake import State as Standing
 from kept.records.intake import Typed
 from kept.terms import tongues
 from kept.terms.asks import ASKS, CHILD_REPORT, MAIL_OF_CUSTOMER, MAIL_OF_PARTNER
+from kept.terms.proof import HOW
 from kept.terms.tongues import number, say
 
 _FORM: Final = "/privacy/requests"
@@ -276,6 +277,9 @@ def _page(
         problem=problem,
         told=told,
         thanks=proving.THANKS,
+        how=HOW,
+        ways=[way for way in stands.ways if way != "person"],
+        login=controller.desk.login,
         stands=stands,
         reached=_reached(stands),
         child=CHILD_REPORT in stands.asked,

@@ -95,6 +95,7 @@ _TABLES: Mapping[str, frozenset[str]] = {
             "requests",
             "proof",
             "facts",
+            "login",
             "mail_servers",
         }
     ),

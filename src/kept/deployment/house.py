@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from kept.deployment import toml
 from kept.deployment.shapes import Desk, Document, Measures, Own, SystemConfig
@@ -219,6 +219,13 @@ def desk(path: Path, table: Mapping[str, Any]) -> Desk:
                 where=toml.where(path, key),
                 expected="a whole number of 1 or more",
             )
+    login = table.get("login")
+    if login is not None and not (isinstance(login, str) and _HTTPS.fullmatch(login)):
+        raise ConfigError(
+            "`login` of [desk] is no address of a page",
+            where=toml.where(path, "login"),
+            expected='an address such as "https://shop.example/account/privacy"',
+        )
     own = ("country", "subdivision", "zone", "proof", "facts", "mail_servers")
     rest = {k: v for k, v in table.items() if k not in own}
     return Desk(
@@ -253,6 +260,9 @@ def _questions(path: Path, table: Any) -> Mapping[str, str]:
             expected='lines as "shop.customer.phone" = "Your telephone number"',
         )
     return MappingProxyType(dict(table))
+
+
+_HTTPS: Final = re.compile(r"https://[^\s/]+(?:/\S*)?")
 
 
 def _after(day: dt.date, span: dt.timedelta) -> dt.date:

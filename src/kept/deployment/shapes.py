@@ -99,8 +99,9 @@ class Desk:
     that stands still goes on by itself after `pause_days`. The public form takes `requests` within
     an hour, and so does that for complaints and that for choices; what comes beyond is shown the
     other ways. `proof` says of which right more is asked to know who asks than terms.proof has,
-    `facts` what people may be asked for that: place in the map → question. The stamps of
-    `mail_servers` say when a mail arrived that is entered.
+    `facts` what people may be asked for that: place in the map → question, `login` the address
+    at which somebody asks who is logged in to an account of hers (None: there is none). The stamps
+    of `mail_servers` say when a mail arrived that is entered.
     """
 
     on: bool | None = None
@@ -115,6 +116,7 @@ class Desk:
     requests: int = 500
     proof: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     facts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    login: str | None = None
     mail_servers: tuple[str, ...] = ()
 
 

@@ -194,7 +194,8 @@ def mail(controller: Controller, id_: str, actor: Actor, now: dt.datetime) -> To
         known = {p.reference: p.address for p in found.people if p.address and _is_mail(p.address)}
         if not known:
             raise UsageError(
-                "of nobody concerned an address is known", fix="tell them otherwise, and record it"
+                f"of nobody whom incident {one.id} concerns an address is known",
+                fix=f"tell them otherwise, and record it: `kept incident tell {one.id} --way …`",
             )
         subject, body = letter(controller, one, found)
         reached = one.reached()
@@ -500,7 +501,9 @@ def _append(
 def _open(controller: Controller, id_: str, c: Any) -> Incident:
     one = controller.incidents.find(id_, connection=c)
     if one.state is State.CLOSED:
-        raise UsageError("the incident is closed", fix="enter another where more has happened")
+        raise UsageError(
+            f"incident {one.id} is closed", fix="enter another where more has happened"
+        )
     return one
 
 
@@ -511,7 +514,8 @@ def _written(act: Act) -> list[str]:
 def _judged(one: Incident) -> None:
     if one.risk is None:
         raise UsageError(
-            "nobody has judged yet what follows for people", fix="`kept incident judge` first"
+            f"nobody has judged yet what follows for people of incident {one.id}",
+            fix=f"first `kept incident judge {one.id}`",
         )
 
 

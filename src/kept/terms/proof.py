@@ -55,6 +55,18 @@ WAYS: Final[Mapping[str, Way]] = MappingProxyType({way.word: way for way in _WAY
 #: Ways that a person may record, with words.
 RECORDED: Final = tuple(way.word for way in _WAYS if way.staff)
 
+#: What reaches a level by itself, as everybody is told it.
+HOW: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "login": "Log in to your account and ask us from there:",
+        "facts": "Answer two questions that only you and we can answer.",
+        "statement": "Answer two questions that only you and we can answer, and send us a signed"
+        " statement that you are the person whose data you ask for: by letter, or a picture of it"
+        " by e-mail.",
+        "person": "The questions are asked by a person: write to us, and say how we reach you.",
+    }
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Need:

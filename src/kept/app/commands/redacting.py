@@ -54,7 +54,8 @@ def redact(
     """Read the texts of a case for other people, and say what is left out of its package.
 
     What rules and a look at who is known find is struck to begin with; the rest of what was found
-    is struck with each call, except what it spares. Somebody else approves (`kept case approve`).
+    is struck with each call, except what it spares, or the call before did; --strike takes that
+    back. Somebody else approves (`kept case approve`).
     """
     now = acting.moment
     if revision is None and (strike or spare or done):
@@ -69,7 +70,15 @@ def redact(
             looked = redaction.look(controller, case, who, now)
         else:
             looked = redaction.redact(
-                controller, case, revision, who, now, spared=spare, more=strike, done=done
+                controller,
+                case,
+                revision,
+                who,
+                now,
+                spared=spare,
+                more=strike,
+                done=done,
+                go_on=True,
             )
         words = _words(controller, common, looked, who, now, show=show)
         if looked.stands.state is Stands.OPEN:

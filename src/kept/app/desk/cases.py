@@ -236,6 +236,7 @@ def shown(
     mails, papers = controller.mailed.of(one), controller.papers.of(one)
     behind = delivery.behind_links(controller, one)
     here = delivery.at_desk(controller, one, now)
+    asker = proving.standing(controller, one)
     may_act = verb is not None and lets(f"rights {verb}")
     answers = one.state not in BEFORE
     moves = counted is not None and not clock.answered(one)
@@ -245,12 +246,14 @@ def shown(
         request, "desk_case.html.j2", 400 if problem else 200, problem=problem,
         done=done, case=one,
         right=RIGHTS.get(one.right),
-        stands=_stands(one, to_answer, to_make, waiting, asked_all=not unasked),
+        stands=_stands(
+            one, to_answer, to_make, waiting, asked_all=not unasked, known=asker.enough
+        ),
         to_answer=to_answer, to_make=to_make, anew=anew, to_wait=waiting, not_asked=unasked,
         copy_owed=delivery.copy_owed(controller, one),
         letter_went=mailing.letter_went(controller, one),
         over=one.state in FINISHED, came_of=clock.came_of(one), herself=by_herself(controller, one),
-        known=one.evidence or one.override, proof=proving.standing(controller, one),
+        known=one.evidence or one.override, proof=asker,
         proofs=controller.cases.proofs(one), levels=proof.LEVELS, ways=proof.WAYS,
         recorded=[proof.WAYS[w] for w in proof.RECORDED],
         questions=proving.questions(controller) if proving.asked(controller, one) else {},
@@ -377,10 +380,12 @@ def _why_not(
     return controller.stands_against(one, session(request).account.name, looked["rows"])
 
 
-def _stands(one: Case, to_answer: int, to_make: int, waits: bool, *, asked_all: bool) -> str:
+def _stands(
+    one: Case, to_answer: int, to_make: int, waits: bool, *, asked_all: bool, known: bool
+) -> str:  # fmt: skip
     """How it stands, in words; `to_answer`: so many recipients have not answered; `to_make`: in so
     many places something is to be made anew; `waits`: for nothing but that; `asked_all`: every
-    system answered.
+    system answered; `known`: well enough who asks.
     """
     if waits:
         # Of a child not all is done: its case forgets it only then.
@@ -397,6 +402,8 @@ def _stands(one: Case, to_answer: int, to_make: int, waits: bool, *, asked_all: 
         return "in force, to be weighed" if asked_all else "in force for what was given"
     ended = {CaseState.CLOSED: clock.came_of(one) or "closed", CaseState.REFUSED: "refused",
              CaseState.WITHDRAWN: "taken back"}  # fmt: skip
+    if one.state is CaseState.IDENTIFIED and not known:
+        return "not known well enough who asks"
     return ended.get(one.state) or STATES.get(one.state) or one.state.value
 
 

@@ -15,7 +15,7 @@ from kept.controller import Controller
 from kept.decide.asks import LONGEST as READ
 from kept.decide.asks import Recognised, recognise
 from kept.duties.rights import proving
-from kept.duties.rights.intake import clean, ended, known_by, opened
+from kept.duties.rights.intake import clean, ended, known_by, opened, ways_told
 from kept.duties.rights.others_mail import partners
 from kept.duties.rights.reported import enter_report, freeze
 from kept.duties.rights.request import Request
@@ -269,7 +269,10 @@ def _enter(
                 policies = (
                     _policies(controller, said["words"]) if template == "mail-of-partner" else ""
                 )
-                values = {"day": day, "policies": policies}
+                values = {
+                    "day": day, "policies": policies,
+                    **ways_told(controller, asked, came.region, page=False),
+                }  # fmt: skip
                 put = _mail(controller, said["person"], template, values, now, c)
                 controller.intakes.told_by(one, put, connection=c)
             if set(asked) <= set(_OTHERS):

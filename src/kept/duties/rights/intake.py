@@ -101,7 +101,8 @@ class Standing:
     """What the page of a request says. `addresses` are masked, each with whether it confirmed;
     `rights` (kind of terms.asks, a word of `_STANDS`); `tries` are left before a code is of no use;
     `questions` what she may tell of herself where an address alone is too little proof, and
-    `chances` how often still. `due` is the last day of the answer, while one is waited for;
+    `chances` how often still; `ways` (of terms.proof.HOW) what there is for her to prove who she is
+    where an address is too little. `due` is the last day of the answer, while one is waited for;
     `held`: a report that a person looks at before anything is frozen. `forgotten`: by what it is
     known that it is from her went with her data. `unfetched`: (kind, the day until which her
     data waited for her to fetch it, which she did not).
@@ -120,6 +121,7 @@ class Standing:
     withdrawable: bool = False
     questions: tuple[str, ...] = ()
     chances: int = 0
+    ways: tuple[str, ...] = ()
     due: dt.date | None = None
     held: bool = False
     forgotten: bool = False
@@ -226,6 +228,14 @@ def ask_by_cookie(controller: Controller, form: Form, cookie: str, now: dt.datet
     return token
 
 
+def ways_told(
+    controller: Controller, asked: Sequence[str], region: str, *, page: bool = True
+) -> dict[str, str]:  # fmt: skip
+    """What a mail says of the ways in which she can show that it is she who asks."""
+    open_ = proving.ways(controller, asked, region, page=page)
+    return {"ways": "\n".join(open_), "login": controller.desk.login or ""} if open_ else {}
+
+
 def found(controller: Controller, token: str) -> tuple[Intake, str | None] | None:
     """The request whose page a token leads to, and whose own page it is; None for any other."""
     return controller.intakes.by_token(token) if _TOKEN.fullmatch(token) else None
@@ -248,7 +258,10 @@ def type_code(
         # Who began it and who typed it may be two: whoever holds the page now is who typed it.
         one = controller.intakes.verified(one, fresh, now, connection=c)
         taken(controller, one, "code", now, c)
-        values = {"link": link(controller, fresh), "asked": _titles(one.asked)}
+        values = {
+            "link": link(controller, fresh), "asked": _titles(one.asked),
+            **ways_told(controller, one.asked, one.region),
+        }  # fmt: skip
         # The person, never only who asks for her: what is sent there leads to her page.
         controller.outbox.put(
             said["person"], "received", values, now, good_until=now + _NEWS, connection=c
@@ -371,6 +384,7 @@ def standing(controller: Controller, token: str, now: dt.datetime) -> Standing |
                 stands[kind] = "told-of-copy"
     rest = "working" if one.open else ("withdrawn" if one.state is State.WITHDRAWN else "done")
     asking = [c for c in cases.values() if proving.asked(controller, c)]
+    unproven = [kind for kind, c in cases.items() if _to_prove(controller, c)]
     waited = [c.number for c in cases.values() if not clock.answered(c)]
     clocks = controller.clocks.many(waited).values() if one.open else ()
     # A clock that stands still names no day that would hold.
@@ -388,6 +402,7 @@ def standing(controller: Controller, token: str, now: dt.datetime) -> Standing |
         ),
         questions=tuple(proving.questions(controller).values()) if asking else (),
         chances=min((controller.cases.tries_left(c) for c in asking), default=0),
+        ways=proving.ways(controller, unproven, one.region),
         due=max(days) if days and len(days) == len(clocks) else None, held=one.held,
         forgotten=not said,
         unfetched=tuple(
@@ -395,6 +410,15 @@ def standing(controller: Controller, token: str, now: dt.datetime) -> Standing |
             if (until := delivery.never_fetched(controller, c, now)) is not None
         ),
     )  # fmt: skip
+
+
+def _to_prove(controller: Controller, case: Case) -> bool:
+    """Whether more may be needed to know who asks in a case. What she told counts for nothing here:
+    else the page would say whether it was right.
+    """
+    if case.state in FINISHED or case.done_at is not None or case.override:
+        return False
+    return all(p.way != "login" for p in controller.cases.proofs(case))
 
 
 def tell(controller: Controller, token: str, answers: Sequence[str], now: dt.datetime) -> None:

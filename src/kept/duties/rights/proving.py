@@ -9,9 +9,11 @@ whoever she is; it is compared later, by itself, and nobody is told what came of
 from __future__ import annotations
 
 import datetime as dt
+import decimal
 import hmac
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from kept.controller import Controller
@@ -19,12 +21,13 @@ from kept.datamap.map import Field
 from kept.decide.effects import absolute
 from kept.errors import Denied, KeptError, UsageError
 from kept.ledger.entry import Entry, name
-from kept.model.values import Value
+from kept.model.values import Value, sizable
 from kept.records.actor import Actor
 from kept.records.case import Case
 from kept.records.case_state import FINISHED
 from kept.records.declared import SYSTEM
-from kept.terms import proof
+from kept.terms import proof, told
+from kept.terms.asks import ASKS, STOP_MAILING
 from kept.terms.identifiers import Identifier
 from kept.terms.proof import LEVELS, Need
 from kept.terms.rights import RIGHTS
@@ -40,6 +43,10 @@ _SPECIAL: Final = (
     "Religion", "ReligiousBelief", "PhilosophicalBelief", "PoliticalAffiliation",
     "PoliticalOpinion", "TradeUnionMembership", "Sexual", "SexualPreference", "Disability",
 )  # fmt: skip
+#: The country whose telephone numbers are meant in a region, by how that begins.
+_COUNTRIES: Final = MappingProxyType({"US": "US", "UK": "GB", "CH": "CH"})
+#: Letters around a number of something: no. 12.
+_PLAIN: Final = "abcdefghijklmnopqrstuvwxyz"
 #: What is said to whoever told something, whatever came of it.
 THANKS: Final = (
     "We have what you told us. It is compared with what we hold; so that nobody learns anything"
@@ -141,6 +148,23 @@ def needs(
     ).level
 
 
+def ways(
+    controller: Controller, kinds: Iterable[str], region: str, *, page: bool = True
+) -> tuple[str, ...]:  # fmt: skip
+    """In which ways somebody can show here that it is she who asks for these kinds of request, as
+    words of proof.HOW; none where an address in her hands is enough. `page`: she has one on which
+    the questions stand. The same whoever she is, and whatever was right of what she told.
+    """
+    asked = ((ASKS[k].right, "marketing" if k == STOP_MAILING else None) for k in kinds)
+    level = max((needs(controller, r, region, m) for r, m in asked if r is not None), default=0)
+    if level < proof.FACTS:
+        return ()
+    first = ("login",) if controller.desk.login is not None else ()
+    asks = page and len(questions(controller)) >= RIGHT
+    by_hand = () if asks else ("person",)
+    return (*first, "statement" if level >= proof.LOGIN else "facts", *by_hand)
+
+
 def record(
     controller: Controller, case_id: str, way: str, words: str, actor: Actor, now: dt.datetime,
     *, paper: bytes | None = None,
@@ -205,20 +229,21 @@ def tell(
     case = controller.cases.get(case_id)
     _open(case)
     places = questions(controller)
-    told = {p: a.strip() for p, a in answers.items() if a.strip()}
-    if strange := set(told) - set(places):
+    said = {p: a.strip() for p, a in answers.items() if a.strip()}
+    if strange := set(said) - set(places):
         raise UsageError(
             f"{len(strange)} of these are not asked", expected=f"among {', '.join(places)}"
         )
-    if len(told) < RIGHT or any(len(a) > _LONGEST for a in told.values()):
+    if len(said) < RIGHT or any(len(a) > _LONGEST for a in said.values()):
         raise UsageError(
             "too little was told to know who asks", expected=f"at least {RIGHT} short answers"
         )
     # Every place is hashed, told or not: the same work whatever is told.
-    hashes = {p: _hash(controller, case, p, _normal(told.get(p, ""))).hex() for p in places}
+    read = _Reading.of(controller, case, now)
+    hashes = {p: _hash(controller, case, p, read(p, said.get(p, ""))).hex() for p in places}
     with controller.database.connection() as c:
         turn = controller.cases.typed(
-            case, {p: h for p, h in hashes.items() if p in told}, connection=c
+            case, {p: h for p, h in hashes.items() if p in said}, connection=c
         )
         if turn is None:
             raise UsageError(
@@ -245,7 +270,9 @@ def compare(controller: Controller, now: dt.datetime) -> int:
 def _compare(controller: Controller, case: Case, now: dt.datetime) -> bool:
     places = questions(controller)
     people = controller.cases.identifiers(case)
-    given = {_normal(i.value) for one in people for i in one}
+    read = _Reading.of(controller, case, now)
+    # What she gave to be found by she knows without being herself.
+    given = {(p, read(p, i.value)) for p in places for one in people for i in one}
     held: dict[str, set[bytes]] = {place: set() for place in places}
     found = controller.locate(people)
     for place, batch in controller.read(found):
@@ -255,9 +282,8 @@ def _compare(controller: Controller, case: Case, now: dt.datetime) -> bool:
                 continue
             column = batch.columns.index(field)
             for row in batch.rows:
-                text = _normal(row[column])
-                # What she gave to be found by she knows without being herself.
-                if text and text not in given:
+                text = read(at, row[column])
+                if text and (at, text) not in given:
                     held[at].add(_hash(controller, case, at, text))
     if any(system in found.unreached for system, _, _ in map(_split, places)):
         return False
@@ -333,9 +359,67 @@ def _hash(controller: Controller, case: Case, place: str, text: str) -> bytes:
     return controller.vault.mac("told", f"{case.id}\x00{place}\x00{text}".encode())
 
 
-def _normal(value: Value | str) -> str:
-    """A value as it is compared: letters and digits alone, small and capital alike."""
-    return "".join(c for c in str("" if value is None else value).casefold() if c.isalnum())
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What is told and what is held of a place, in the one spelling by which they are compared."""
+
+    controller: Controller
+    fields: Mapping[str, Field]
+    today: dt.date
+    country: str | None
+
+    @classmethod
+    def of(cls, controller: Controller, case: Case, now: dt.datetime) -> _Reading:
+        """As people write where she is who asks, so far as that is known."""
+        clock = controller.clocks.of(case)
+        region = clock.region if clock else "unknown"
+        country = _COUNTRIES.get(region[:2]) or controller.desk.country
+        fields = {p: f for p in questions(controller) if (f := _field(controller, p)) is not None}
+        country = country or controller.bundle.organisation.country or None
+        return cls(controller, fields, controller.day(now), country)
+
+    def __call__(self, place: str, value: Value) -> str:
+        """A value of a place; empty where there is none."""
+        field = self.fields.get(place)
+        if field is not None and self._telephone(field):
+            text = str("" if value is None else value)
+            return told.phone(text, self.country) or told.letters(text)
+        if isinstance(value, dt.datetime):
+            # Midnight is how a day stands where there is no column for days.
+            bare = value.tzinfo is None or value.time() == dt.time()
+            return (value.date() if bare else self.controller.day(value)).isoformat()
+        if isinstance(value, dt.date):
+            return value.isoformat()
+        if isinstance(value, (int, float, decimal.Decimal)) and not isinstance(value, bool):
+            plain = sizable(value) if not isinstance(value, int) else True
+            return told.plain_number(decimal.Decimal(str(value))) if plain else ""
+        return self._text(field.type if field else "other", str("" if value is None else value))
+
+    def _text(self, kind: str, text: str) -> str:
+        letters = told.letters(text)
+        if kind == "integer" and letters.strip(_PLAIN).isdecimal():
+            letters = letters.strip(_PLAIN)
+        if kind in ("integer", "decimal", "real"):
+            return told.number(text) or told.number(letters) or letters
+        met = told.day(text, self.today, month_first=self.country == "US")
+        if met is not None:
+            return met.isoformat()
+        # A text may hold the name of something as well: its zeros count.
+        return (kind not in ("date", "datetime") and told.marked_number(text)) or letters
+
+    def _telephone(self, field: Field) -> bool:
+        above = self.controller.bundle.vocabulary.above
+        return field.identifies == "phone" or (
+            field.category is not None and "contact.phone" in above("categories", field.category)
+        )
+
+
+def _field(controller: Controller, place: str) -> Field | None:
+    """The field of a place; None where the map does not have it."""
+    system, dataset, field = _split(place)
+    there = controller.datamap.systems.get(system)
+    table = there.datasets.get(dataset) if there else None
+    return table.fields.get(field) if table else None
 
 
 def _among(hash_: bytes, held: Collection[bytes]) -> bool:

@@ -116,9 +116,11 @@ def look(controller: Controller, case_id: str, actor: Actor, now: dt.datetime) -
 def redact(
     controller: Controller, case_id: str, revision: int, actor: Actor, now: dt.datetime,
     *, spared: Collection[str] = (), more: Iterable[str] = (), done: bool = False,
+    go_on: bool = False,
 ) -> Look:  # fmt: skip
     """Strike all that was brought up but what is `spared`, and `more` words; `done` hands it over
-    to be approved.
+    to be approved. `go_on`: what was spared the last time is spared still, unless it is
+    among `more` or something new was brought up since.
 
     Busy where the decision, or one of the texts, is not what it was when `revision` was shown.
     Denied for whoever approved in this case.
@@ -145,6 +147,9 @@ def redact(
         ):
             raise stale()
         known = {s.words for s in before.strikes}
+        past = controller.redactions.acts(case, connection=c) if go_on else []
+        if past and past[-1].act != "looked":
+            spared = {*spared, *(s.words for s in before.strikes if not s.on)} - {*words}
         made = [replace(s, on=s.words not in spared) for s in before.strikes]
         made += [strike.added(one) for one in dict.fromkeys(words) if one and one not in known]
         strikes = Strikes(tuple(made), before.texts)

@@ -6,6 +6,8 @@ from typing import Final
 SAID: Final = {
     "{organisation} has your request": "{organisation} hat Ihre Anfrage",
     "Your request arrived on {day}, and we are working on it. You need do nothing more now.": "Ihre Anfrage kam am {day} an, und wir arbeiten daran. Sie müssen jetzt nichts weiter tun.",
+    "Your request arrived on {day}, and we are working on it.": "Ihre Anfrage kam am {day} an, und wir arbeiten daran.",
+    "The questions stand on that page.": "Die Fragen stehen auf jener Seite.",
     "Before we show, change or delete anything we have to know that it is you who asks. If we need something from you for that, we write to you again. We never ask for a copy of a passport.": "Bevor wir etwas zeigen, ändern oder löschen, müssen wir wissen, dass Sie selbst fragen. Wenn wir dafür etwas von Ihnen brauchen, schreiben wir Ihnen noch einmal. Eine Kopie eines Ausweises verlangen wir nie.",
     "You can also ask us here:": "Sie können uns auch hier fragen:",
     "Did you let somebody ask for you?": "Haben Sie jemanden beauftragt, für Sie zu fragen?",
