@@ -477,6 +477,7 @@ def test_by_a_mail_that_no_server_took_nobody_was_told_that_it_has_come(desk: De
     desk.account("keeper", "privacy-officer")
     page = desk.browser(desk.session(desk.account("keeper"))).get(f"/desk/cases/{lost.id}").text
     assert "she is still to be told" in page
+    assert f"/desk/cases/{lost.id}/acknowledge" in page
     clock.acknowledge(controller, lost.id, arrived + dt.timedelta(days=5), who, desk.now)
     assert clock.acknowledged(controller, lost)
     assert not any("has come" in c.words for c in reminding.calls(controller, desk.now))

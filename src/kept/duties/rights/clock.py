@@ -200,8 +200,11 @@ def to_date(controller: Controller, case: Case, clock: Clock) -> bool:
     """
     if any(c.act == "acknowledged" for c in controller.clocks.changes(case)):
         return False
-    if any(one.channel in ANSWERED for one in controller.intakes.of_case(case.id)):
+    came = controller.intakes.of_case(case.id)
+    if any(one.channel in ANSWERED for one in came):
         return False
+    if any(one.untold_at for one in came):
+        return True
     noted = [e.at for e in controller.cases.events(case) if e.state is State.ACKNOWLEDGED]
     by = clock.confirm_by
     return not noted or (by is not None and controller.day(min(noted)) > by)
