@@ -303,6 +303,12 @@ def _asked(controller: Controller, now: dt.datetime) -> Iterator[Call]:
             f" {len(held)} wait for a person before anything is frozen.", "/desk/reports",
             officers=True,
         )  # fmt: skip
+    for one in controller.intakes.answered_nobody():
+        yield Call(
+            one.id, f"untold:{one.id}",
+            "No mail server took the letter that was to answer a request: whoever asked heard"
+            " nothing.", f"/desk/requests/{one.id}", officers=True,
+        )  # fmt: skip
     for one in controller.intakes.to_do(_MANY):
         if one.held:
             continue
