@@ -88,6 +88,12 @@ def test_from_the_form_to_the_end_and_what_an_auditor_reads(desk: Desk) -> None:
     kinds = ("opened", "judged", "notified", "told", "ended")
     assert [len(desk.entries(f"incident.{k}")) for k in kinds] == [1] * 5
     assert {e["actor"] for k in kinds for e in desk.entries(f"incident.{k}")} == {"privacy-officer"}
+    # How many were told is known by whom mail went to, and goes with what was written.
+    assert "3 of 3 told" in text
+    with desk.controller.database.connection() as c:
+        one = desk.controller.incidents.find(id_, connection=c)
+        desk.controller.incidents.strike([one.number], connection=c)
+    assert "of 3 told" not in words(keeper.get(path).text)
 
 
 def test_what_is_not_there_and_what_comes_from_elsewhere(desk: Desk) -> None:

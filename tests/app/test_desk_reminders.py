@@ -448,6 +448,21 @@ def test_of_whom_was_told_before_the_day_can_be_entered_at_the_desk(desk: Desk) 
     assert "/acknowledge" not in olga.get(f"/desk/cases/{case}").text
 
 
+def test_whom_a_letter_without_a_case_did_not_reach_officers_hear_of(desk: Desk) -> None:
+    controller, who = desk.controller, desk.controller.actors.of("Kim", "intake", desk.now)
+    came = entering.Came("letter", controller.day(desk.now), (parse("email=ana@example.org"),),
+                         ("mail-of-customer",), "Your customer writes to me", "US-CA")  # fmt: skip
+    (one,), _ = entering.add(controller, came, who, desk.now)
+    assert not one.open
+    assert not [c for c in reminding.calls(controller, desk.now) if c.about == one.id]
+    desk.now += dt.timedelta(days=4)
+    for _ in range(2):  # given up, and noted
+        intake.tend(controller, desk.now)
+    (call,) = [c for c in reminding.calls(controller, desk.now) if c.about == one.id]
+    assert "heard nothing" in call.words
+    assert call.officers
+
+
 def test_by_a_mail_that_no_server_took_nobody_was_told_that_it_has_come(desk: Desk) -> None:
     """Once it is given up somebody has to tell her; what stands on record by then is not so."""
     controller = desk.controller

@@ -14,8 +14,10 @@ from tests.app.desk import HOST, Browser, Desk, opened
 from tests.app.test_desk_cases import words
 from tests.world import AGENCY
 
+from kept import deployment
+from kept.controller import Controller
 from kept.duties import rights
-from kept.duties.rights import Request
+from kept.duties.rights import Request, derived, recipients, reminding
 from kept.errors import Denied
 from kept.model.plan import Action
 from kept.records.case import State
@@ -34,6 +36,7 @@ accounts = ["sam", "kim"]
 days = 10
 remind = 3
 """
+MAIL = '[mail]\nurl = "out"\nfrom = "desk@kept.test"\n'
 OTHERS = b'[{"email": "ben@example.org"}]'
 ASKED = Request(((ANA,),), "Kim", "operator", evidence="called back")
 
@@ -235,6 +238,32 @@ def scored(tmp_path: Path, kept_url: str) -> Iterator[Desk]:
         made.account("olga", "privacy-officer")
         made.account("sam", "system-owner")
         yield made
+
+
+def test_whom_nobody_can_ask_any_more_keeps_no_case_open(scored: Desk) -> None:
+    """The agency left the map before it answered: officers are told, and the case ends."""
+    desk, later = scored, scored.now + dt.timedelta(days=22)
+    case = rights.rectify(desk.controller, ASKED, "shop.customer.name", "Ana Neill", desk.now).case
+    desk.controller.deliver(desk.now)
+    file = desk.directory / "kept.toml"
+    text = file.read_text("utf-8")
+    whole = EXTRA.strip() + "\n"
+    assert whole in text
+    file.write_text(text.replace(whole, MAIL), "utf-8")
+    with Controller.open(deployment.read(desk.directory)) as controller:
+        for task in controller.tasks():
+            said = Answered(Outcome.DONE, "Olga", desk.now, "by phone")
+            recipients.record(controller, task.id, said, "privacy-officer")
+        assert controller.cases.get(case).state is State.AWAITING
+        reminding.remind(controller, later - dt.timedelta(days=2))
+        assert controller.cases.get(case).state is State.AWAITING
+        calls = [c.words for c in reminding.calls(controller, later) if c.silent and c.officers]
+        assert len(calls) == 1
+        assert "agency.subscribers" in calls[0]
+        reminding.remind(controller, later)
+        assert controller.cases.get(case).state is State.CLOSED
+        (gone,) = [a for a in derived.stands(controller, controller.cases.get(case)) if a.left]
+        assert (gone.system, gone.state) == ("agency", "silent")
 
 
 def test_what_was_made_of_a_wrong_value_is_asked_of_whoever_serves_it(scored: Desk) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -256,6 +257,76 @@ def test_who_was_not_reached_is_told_otherwise_before_it_is_closed(
     assert "3 that a mail server has not taken" in str(met.value)
     mail.deliver(controller, lambda: NOW)
     incidents.close(controller, one.id, "backups are locked", who, NOW)
+
+
+STATS = """
+system: stats
+title: Statistics
+country: US
+datasets:
+  score:
+    title: Scores
+    key: [id]
+    retention: messages
+    activities: [communicate]
+    fields:
+      id: {type: integer, nullable: false}
+      mail: {category: contact.email, identifies: email, nullable: false}
+      worth: {category: statistics}
+"""
+
+
+@pytest.fixture
+def two(world: Path) -> Path:
+    """Beside the shop a system that knows Ana by her address, and Dora whom nobody else knows."""
+    (world / "stats.yml").write_text(STATS, "utf-8")
+    with sqlite3.connect(world / "stats.sqlite") as own:
+        own.execute("CREATE TABLE score (id INTEGER PRIMARY KEY, mail TEXT, worth TEXT)")
+        own.execute("INSERT INTO score VALUES (1, 'ana@example.org', 'high'),"
+                    " (2, 'dora@example.org', 'low')")  # fmt: skip
+    with (world / "kept.toml").open("a") as file:
+        file.write(f'[systems.stats]\nstore = "sqlite"\nurl = "sqlite:///{world}/stats.sqlite"\n'
+                   'mode = "act"\nmap = "stats.yml"\n')  # fmt: skip
+    return world
+
+
+def test_whom_a_system_names_that_was_away_is_told_before_it_is_closed(two: Path) -> None:
+    """And who had the words gets them once, by whatever name she is known when it answers."""
+    with Controller.open(deployment.read(two)) as controller:
+        who, late = officer(controller), NOW + 73 * HOUR
+        one = enter(controller, "shop.customer", "stats.score")
+        (two / "shop.sqlite").rename(two / "gone")
+        judge(controller, one, "high")
+        notify(controller, one, NOW)
+        told = incidents.mail(controller, one.id, who, NOW)
+        assert (told.mailed, told.left, told.unreached) == (2, 0, ("shop",))
+        incidents.told(controller, one.id, way="letter", people=1, sent=NOW, actor=who, now=NOW)
+        mail.deliver(controller, lambda: NOW)
+        with pytest.raises(UsageError, match="closed yet") as met:
+            incidents.close(controller, one.id, "backups are locked", who, NOW)
+        assert "shop answers whom else it hit" in str(met.value)
+        assert outcome(controller, late) == (
+            Outcome.FAIL, ["whom it hit could not be asked everywhere, and nobody did it again"]
+        )  # fmt: skip
+        (two / "gone").rename(two / "shop.sqlite")
+        told = incidents.mail(controller, one.id, who, NOW)
+        assert (told.mailed, told.unreached) == (2, ())  # Ben and Cleo; Ana had it
+        assert entries(controller, "incident.told")[-1]["people"] == 2
+        mail.deliver(controller, lambda: NOW)
+        assert outcome(controller, late) == (Outcome.PASS, [])
+        incidents.close(controller, one.id, "backups are locked", who, NOW)
+
+
+def test_what_stays_away_is_told_in_public(two: Path) -> None:
+    with Controller.open(deployment.read(two)) as controller:
+        who = officer(controller)
+        one = enter(controller, "stats.score")
+        (two / "stats.sqlite").unlink()
+        judge(controller, one, "high")
+        notify(controller, one, NOW)
+        incidents.told(controller, one.id, way="public", people=9, sent=NOW, actor=who, now=NOW)
+        assert outcome(controller, NOW + 73 * HOUR) == (Outcome.PASS, [])
+        incidents.close(controller, one.id, "nothing of it is left", who, NOW)
 
 
 def test_what_cannot_be_is_refused(controller: Controller) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -224,6 +225,71 @@ def test_what_is_not_made_anew_is_brought_before_the_officers(scores: Path) -> N
         for task in _to_make_anew(controller):
             _answer(controller, task, Said.DONE, "system-owner", late)
         assert _outcome(controller, late) is Outcome.PASS
+
+
+STATS = """
+system: stats
+title: Statistics
+country: US
+datasets:
+  score:
+    title: Scores
+    key: [id]
+    retention: messages
+    activities: [communicate]
+    fields:
+      id: {type: integer, nullable: false}
+      mail: {category: contact.email, identifies: email, nullable: false}
+      worth: {category: statistics}
+"""
+
+
+@pytest.fixture
+def twice(scores: Path) -> Path:
+    """Scores in two systems, and mail."""
+    (scores / "stats.yml").write_text(STATS, "utf-8")
+    with sqlite3.connect(scores / "stats.sqlite") as own:
+        own.execute("CREATE TABLE score (id INTEGER PRIMARY KEY, mail TEXT, worth TEXT)")
+        own.execute("INSERT INTO score VALUES (1, 'ana@example.org', 'high')")
+    with (scores / "kept.toml").open("a") as file:
+        file.write('\n[mail]\nurl = "out"\nfrom = "desk@kept.test"\n'
+                   f'[systems.stats]\nstore = "sqlite"\nurl = "sqlite:///{scores}/stats.sqlite"\n'
+                   'mode = "act"\nmap = "stats.yml"\n')  # fmt: skip
+    return scores
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_what_two_systems_call_the_same_are_two_tasks(twice: Path, answered: bool) -> None:
+    """One of them could not be answered, nor was it brought before the officers."""
+    late = NOW + dt.timedelta(days=22)
+    with Controller.open(deployment.read(twice)) as controller:
+        case = _rectify(controller, NAME, "Ana Neill").case
+        asked = [t for t in controller.tasks() if answered or t.action is not Derived.ANEW]
+        for task in asked:
+            _answer(controller, task, Said.DONE, "privacy-officer", LATER)
+        reminding.remind(controller, late)
+        assert controller.cases.get(case).state is State.CLOSED
+        assert _outcome(controller, late) is (Outcome.PASS if answered else Outcome.FAIL)
+
+
+def test_a_case_that_was_stopped_finds_what_was_made_by_the_name_that_is_right_now(
+    twice: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise RuntimeError
+
+    with Controller.open(deployment.read(twice)) as controller:
+        with monkeypatch.context() as machine:
+            machine.setattr(controller.cases, "finish", stopped)
+            with pytest.raises(RuntimeError):
+                _rectify(controller, "shop.customer.email", "ana.neill@example.org")
+        (case,) = controller.cases.all()
+        request = Request((), case=case.id, override="test")
+        answer = rights.rectify(controller, request, None, None, NOW)
+        assert answer.complete
+        assert {(a.system, a.dataset) for a in answer.anew} == {
+            ("shop", "lead"), ("shop", "score"), ("stats", "score")
+        }  # fmt: skip
 
 
 def test_what_a_law_keeps_or_an_engine_makes_is_asked_of_nobody(leads: Path) -> None:

@@ -45,10 +45,14 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody concerned: a keyed reference, and where to write to her, which is never shown."""
+    """Somebody concerned: a keyed reference, and where to write to her, which is never shown.
+    `names`: the reference of each of her names. Which of them is hers may be another where more
+    is known of her: a system answers again.
+    """
 
     reference: str
     address: str | None = field(default=None, repr=False)
+    names: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +134,8 @@ class _Look:
     def _person(self, tokens: Iterable[Token], refer: Callable[[str], str]) -> Person:
         first, *_ = ordered = sorted(tokens)
         address = next((self._address[t] for t in ordered if t in self._address), None)
-        return Person(refer("\x00".join(first)), address)
+        names = frozenset(refer("\x00".join(t)) for t in ordered)
+        return Person(refer("\x00".join(first)), address, names)
 
     def _rows(self, system: str, name: str) -> tuple[int, int, set[Token]]:
         """(rows, those of nobody, one token for each other row) of a dataset."""

@@ -15,7 +15,7 @@ from kept.records.recipient import Message, Noted, Recipients
 from kept.stores import answering
 from kept.stores.base import Store
 from kept.stores.recipients import NAME, Reach
-from kept.stores.tasks import Answered, Derived, Notice, Served, Task, TaskFolder, task_id
+from kept.stores.tasks import Answered, Derived, Notice, Served, Task, TaskFolder
 
 #: For an answer of whoever is asked at the desk.
 _TIME: Final = dt.timedelta(days=14)
@@ -78,7 +78,7 @@ def _asked(
             if isinstance(store, Served)
             else (reach.owner(system).folder, noted.noted_at)
         )
-    id_ = task_id(noted.case, dataset, action)
+    id_ = folder.id_of(noted.case, dataset, action)
     return folder, Task(
         id_, noted.case, system, dataset, action, message.people, message.given_for,
         at, at and at + _TIME,

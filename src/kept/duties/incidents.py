@@ -7,7 +7,7 @@ ledger as keyed hashes; whom it hit is looked up when it is asked for and listed
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -135,7 +135,11 @@ def judge(
             now,
             what=risk,
             people=len(found.people),
-            words={"why": why, **{k: v for k, v in words.items() if v.strip()}},
+            words={
+                "why": why,
+                **{k: v for k, v in words.items() if v.strip()},
+                **_away(found.unreached),
+            },
             connection=c,
         )
         body = {"risk": risk, "reason": controller.digest(why.encode()), **_counts(found)}
@@ -191,7 +195,11 @@ def mail(controller: Controller, id_: str, actor: Actor, now: dt.datetime) -> To
         one = _open(controller, id_, c)
         _judged(one)
         found = controller.concerned(one)
-        known = {p.reference: p.address for p in found.people if p.address and _is_mail(p.address)}
+        before = {r for a in one.acts for r in _written(a)}
+        known = {
+            min(p.names & before, default=p.reference): p.address
+            for p in found.people if p.address and _is_mail(p.address)
+        }  # fmt: skip
         if not known:
             raise UsageError(
                 f"of nobody whom incident {one.id} concerns an address is known",
@@ -215,7 +223,8 @@ def mail(controller: Controller, id_: str, actor: Actor, now: dt.datetime) -> To
         }  # fmt: skip
         done = _told(
             controller, c, one, "mail", len(put), body, now, actor, now,
-            mail=put, new=len(put.keys() - reached.keys()), of=len(found.people),
+            away=found.unreached, mail=put, new=len(put.keys() - reached.keys()),
+            of=len(found.people),
         )  # fmt: skip
     left = len(found.people) - len(known)
     return Told(done, len(put), left, tuple(sorted(found.unreached)))
@@ -260,8 +269,10 @@ def told(
         one = _open(controller, id_, c)
         _judged(one)
         _between(one, sent, now)
-        _, text = letter(controller, one, controller.concerned(one))
-        return _told(controller, c, one, way, people, text, sent, actor, now)
+        found = controller.concerned(one)
+        _, text = letter(controller, one, found)
+        return _told(controller, c, one, way, people, text, sent, actor, now,
+                     away=_left_out(controller, found, way))  # fmt: skip
 
 
 def untold(
@@ -301,6 +312,19 @@ def close(controller: Controller, id_: str, why: str, actor: Actor, now: dt.date
     return done
 
 
+def _left_out(controller: Controller, found: Concerned, way: str) -> set[str]:
+    """The systems whose people nobody can have told in another way: they are away, and may answer
+    again. What is told in public, all may read.
+    """
+    abilities = controller.abilities
+    away = {s for s in found.unreached if s in abilities and not abilities[s].word}
+    return set() if way == "public" else away
+
+
+def _away(systems: Collection[str]) -> dict[str, str]:
+    return {"away": " ".join(sorted(systems))} if systems else {}
+
+
 def missing(incident: Incident) -> list[str]:
     """What has to be done before it can be closed, in words."""
     left = []
@@ -318,6 +342,11 @@ def missing(incident: Incident) -> list[str]:
             left.append(
                 f"{more} of {incident.concerned} people concerned are told in another way, or it"
                 " is written down why not"
+            )
+        if incident.uncounted:
+            left.append(
+                f"{', '.join(incident.uncounted)} answers whom else it hit (judged again, or told"
+                " by mail, it is asked again), or they are told in public"
             )
     return left
 
@@ -426,8 +455,10 @@ _ENTER: Final = "see `kept incident list`, and enter it with `kept incident add`
 
 def _amiss(where: str, entries: Iterable[Entry], now: dt.datetime) -> Iterator[Finding]:
     by: dict[str, list[Mapping[str, Any]]] = {}
+    looked: list[Mapping[str, Any]] = []
     for entry in entries:
-        by.setdefault(entry.kind.partition(".")[2], []).append(entry.body)
+        by.setdefault(kind := entry.kind.partition(".")[2], []).append(entry.body)
+        looked += [entry.body] if kind in ("judged", "told") else []
     if not by.get("opened"):
         yield Finding(where, "the ledger does not say that it was entered", _ENTER)
         return
@@ -458,14 +489,19 @@ def _amiss(where: str, entries: Iterable[Entry], now: dt.datetime) -> Iterator[F
         elif more > 0:
             words = f"of {max(counted)} people concerned {more} were not told"
             yield Finding(where, words, "kept incident tell")
+        if told and looked[-1].get("unreached"):
+            words = "whom it hit could not be asked everywhere, and nobody did it again"
+            yield Finding(where, words, "kept incident tell")
 
 
 def _told(
     controller: Controller, c: Any, one: Incident, way: str, people: int, text: str,
-    sent: dt.datetime, actor: Actor, now: dt.datetime, *, mail: Mapping[str, str] | None = None,
-    new: int | None = None, of: int | None = None,
+    sent: dt.datetime, actor: Actor, now: dt.datetime, *, away: Collection[str],
+    mail: Mapping[str, str] | None = None, new: int | None = None, of: int | None = None,
 ) -> Incident:  # fmt: skip
-    """Record it. Of mail: reference → its id, how many were not told before, of how many."""
+    """Record it, with the systems that are still to be asked (`away`). Of mail: reference → its id,
+    how many were not told before, of how many.
+    """
     by_mail = {}
     if mail is not None:
         pairs = (f"{reference}={id_}" for reference, id_ in mail.items())
@@ -477,7 +513,7 @@ def _told(
         now,
         way=way,
         people=people,
-        words={"text": text, **by_mail},
+        words={"text": text, **by_mail, **_away(away)},
         done=sent,
         connection=c,
     )
@@ -485,6 +521,7 @@ def _told(
         "way": way, "people": people if new is None else new,
         "text": controller.digest(text.encode()), "sent": moment(sent),
         **({} if of is None else {"of": of}),
+        **({"unreached": [name(s) for s in sorted(away)]} if away else {}),
     }  # fmt: skip
     _append(controller, c, "incident.told", one, body, actor, now)
     return done

@@ -217,7 +217,8 @@ _TABLE: Final = (
     _kind(92, "incident.notified",
           "incident:name to:sha256 way:name sent:moment late:flag reason?:sha256 text:sha256"),
     _kind(93, "incident.told",
-          "incident:name way:name people:count text:sha256 sent:moment of?:count"),
+          "incident:name way:name people:count text:sha256 sent:moment of?:count"
+          " unreached?:names"),
     _kind(94, "incident.untold", "incident:name ground:name reason:sha256"),
     _kind(95, "incident.ended", "incident:name reason:sha256"),
     _kind(151, "incident.returned", "incident:name people:count"),

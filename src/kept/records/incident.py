@@ -99,7 +99,8 @@ class Struck:
 class Act:
     """One thing done: `judged` (`what` a risk), `notified` (`what` an authority), `told`,
     `returned` (mail to `people` that nobody took), `untold` (`what` a ground), `closed`. `done_at`
-    is when, `at` when it was entered; `words` why, and whom mail went to by their references.
+    is when, `at` when it was entered; `words` why, whom mail went to by their references, and which
+    systems were `away`.
     """
 
     act: str
@@ -157,9 +158,17 @@ class Incident:
 
     @property
     def told(self) -> int:
-        """How many people were told, each once where mail went to them."""
-        others = sum(a.people or 0 for a in self.acts if a.act == "told" and a.way != "mail")
+        """How many people were told, each once where it is known to whom mail went."""
+        others = sum(
+            a.people or 0 for a in self.acts if a.act == "told" and not a.words.get("mail")
+        )
         return len(self.reached()) + others
+
+    @property
+    def uncounted(self) -> tuple[str, ...]:
+        """The systems that could not be asked whom it hit, when somebody last judged or told."""
+        looks = [a for a in self.acts if a.act in ("judged", "told")]
+        return tuple(looks[-1].words.get("away", "").split()) if looks else ()
 
     @property
     def concerned(self) -> int:

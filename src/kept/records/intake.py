@@ -421,6 +421,14 @@ class Intakes:
             "i.held_at IS NOT NULL AND i.frozen_at IS NULL AND i.state = ANY(%s)", list(OPEN)
         )
 
+    def answered_nobody(self) -> list[Intake]:
+        """Those without a case whose letter no server took: whoever asked heard nothing."""
+        return self._some(
+            "i.untold_at IS NOT NULL AND i.state = ANY(%s) AND NOT EXISTS"
+            " (SELECT FROM intake_case k WHERE k.number = i.number)",
+            [State.ENTERED, State.ANSWERED],
+        )
+
     def waiting_for_cases(self) -> list[Intake]:
         """Those of whom it is known who asks, and on which not all is begun that was asked."""
         return self._some("i.state = %s AND i.outcome IS NULL", State.VERIFIED)

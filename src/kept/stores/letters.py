@@ -91,7 +91,7 @@ class Mailbox(Served):
                 raise ConfigError(f"`{name}` of [{table}] is a number of days")
         self._days, self._remind = int(given["days"]), int(given["remind"])
         self._post = _Post(table, url, given) if "://" in url else None
-        self.folder = TaskFolder(tasks)
+        self.folder = TaskFolder(tasks, system)
         self._laid = TaskFolder(Path(given["directory"]) / url) if url and not self._post else None
 
     @property

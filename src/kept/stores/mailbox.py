@@ -37,7 +37,7 @@ from kept.model.values import Value, coerce, fold
 from kept.stores import guarded
 from kept.stores.base import Session, Store
 from kept.stores.letters import SETTINGS, Mailbox, letter
-from kept.stores.tasks import Answered, Outcome, Task, people_of, spoken, task_id
+from kept.stores.tasks import Answered, Outcome, Task, people_of, spoken
 from kept.terms.identifiers import normalise
 
 
@@ -105,7 +105,7 @@ class MailboxStore(Mailbox, Store):
         known = self.mapped[change.select.dataset]
         action = Action.DELETE if change.deletes else Action.OVERWRITE
         keys = [str(key[0]) for route in change.select.routes for key in route.keys.values]
-        id_ = task_id(case, known.name, action)
+        id_ = self.folder.id_of(case, known.name, action)
         assigned = {n: how for n, how in (change.assign or {}).items() if n not in known.key}
         instead = tuple(
             (n, spoken(how.wrong), spoken(how.value))
@@ -211,7 +211,7 @@ class MailboxSession(Session):
     def _asked(self, known: Dataset, table: KeyTable) -> Task:
         task = self._store.folder.of(self.mark, known.name, Action.READ)
         if task is None:
-            id_ = task_id(self.mark, known.name, Action.READ)
+            id_ = self._store.folder.id_of(self.mark, known.name, Action.READ)
             people = people_of([str(key[0]) for key in table.values])
             fields = tuple(n for n in known.fields if n not in known.key)
             task = Task(id_, self.mark, self._store.system, known.name, Action.READ, people, fields)

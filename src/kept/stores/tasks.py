@@ -163,8 +163,12 @@ class Served(abc.ABC):
 class TaskFolder:
     """The tasks of one system as files of mode 0600, written whole or not at all."""
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
+    def __init__(self, directory: Path, system: str = "") -> None:
+        self.directory, self.system = directory, system
+
+    def id_of(self, case: str, dataset: str, action: Asks) -> str:
+        """The id of the task of a step in this system."""
+        return task_id(case, dataset, action, self.system)
 
     def all(self) -> list[Task]:
         """All tasks, oldest first; those whose letter waits come last."""
@@ -183,12 +187,12 @@ class TaskFolder:
         StoreError where another step's task lies in its place.
         """
         asked = (case, dataset, action)
-        id_ = task_id(*asked)
+        id_ = self.id_of(*asked)
         task = self.get(id_)
         if task is None:
-            older = self.get(_older_id(*asked))
-            # Two datasets could share that one: it is the task of the one that it names.
-            return older if older is not None and asked == _step(older) else None
+            # Two datasets could share the oldest: it is the task of the one that it names.
+            before = (self.get(task_id(*asked)), self.get(_older_id(*asked)))
+            return next((t for t in before if t is not None and asked == _step(t)), None)
         if asked != _step(task):
             raise StoreError(
                 "the file of a task is that of another step",
@@ -361,13 +365,15 @@ def left_mark(case: str | None, ground: str) -> str:
     return f"{case or _NONE}{_LEFT}{ground}"
 
 
-def task_id(case: str, dataset: str, action: Asks) -> str:
-    """The one id of a step's task: a case has one task per dataset and action.
+def task_id(case: str, dataset: str, action: Asks, system: str = "") -> str:
+    """The one id of a step's task: a case has one task per system, dataset and action.
 
     What stands in it of the names is for people; the hash at its end tells apart those that
-    look alike once they are spelt for a file (`news.list`, `news_list`).
+    look alike once they are spelt for a file (`news.list`, `news_list`), and datasets of two
+    systems that are called the same; older versions left the system out.
     """
-    named = "\0".join((case, dataset, action.value)).encode("utf-8", "surrogatepass")
+    names = (case, dataset, action.value, *((system,) if system else ()))
+    named = "\0".join(names).encode("utf-8", "surrogatepass")
     older = _older_id(case, dataset[:60], action)
     return f"{older}.{hashlib.sha256(named).hexdigest()[:12]}"
 

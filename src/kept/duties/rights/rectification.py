@@ -161,6 +161,7 @@ def rectify(
                 made = carry.asked_again(controller, case, made, again, now)
                 with controller.database.connection() as connection:
                     _remember(controller, case, people, wanted, made, actor, now, connection)
+            found, located = _as_written(controller, people, made, wanted)
         else:
             if at is None:
                 raise UsageError(
@@ -368,6 +369,20 @@ def _find(
     located = controller.locate(people)
     found = controller.keys(located)
     refuse_several(controller, case, people, found)
+    return {p: table for p, table in found.items() if p[0] != SYSTEM.name}, located
+
+
+def _as_written(
+    controller: Controller, people: Sequence[Sequence[Identifier]], made: Plan, wanted: _Wanted
+) -> tuple[dict[Place, KeyTable], Located]:
+    """Her rows in a case that goes on: what names her may be put right already."""
+    kind = controller.datamap.dataset(*wanted.place).fields[wanted.field].identifies
+    if kind:
+        whose = {who for those in recipients.meant(made).values() for who in those}
+        right = Identifier(kind, str(wanted.right))
+        people = [(*one, right) if who in whose else one for who, one in enumerate(people)]
+    located = controller.locate([tuple(one) for one in people])
+    found = controller.keys(located)
     return {p: table for p, table in found.items() if p[0] != SYSTEM.name}, located
 
 

@@ -56,6 +56,8 @@ _STANDS_OUT: Final = {
 }
 #: After so many days that a task is late, or a recipient cannot be reached, it is escalated.
 _PATIENCE: Final = dt.timedelta(days=7)
+#: And after so many that nobody could be asked to make something anew: as if it had been asked.
+_UNASKED: Final = dt.timedelta(days=14) + _PATIENCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,9 +252,23 @@ def _tasks(controller: Controller, now: dt.datetime) -> Iterator[Call]:
 
 
 def _recipients(controller: Controller, now: dt.datetime) -> Iterator[Call]:
-    """Recipients to whom no way leads: nobody writes to them by itself."""
+    """Those to whom no way leads: nobody writes to a recipient by itself, and whoever served a
+    system that left the map, or whose letters do not go, was asked nothing.
+    """
+    asked = {(t.case, noted_as(t)) for t in controller.tasks() if t.due is not None}
     for noted in controller.recipients.unanswered():
-        unknown = noted.place is None and noted.recipient not in controller.reach.ways
+        if noted.place is not None:
+            since = now - noted.noted_at
+            if (noted.case, noted.recipient) not in asked and since >= _UNASKED:
+                yield Call(
+                    noted.case, f"unasked:{noted.recipient}"[:200],
+                    f"What was made of corrected data in {noted.recipient} is to be made anew, and"
+                    " nobody who serves that could be asked.", f"/desk/cases/{noted.case}",
+                    _owner(controller, noted.case), officers=True,
+                    silent=(noted.case, noted.recipient),
+                )  # fmt: skip
+            continue
+        unknown = noted.recipient not in controller.reach.ways
         if unknown and now - noted.noted_at >= _PATIENCE:
             yield Call(
                 noted.case, f"untold:{noted.recipient}"[:200],
@@ -286,6 +302,12 @@ def _asked(controller: Controller, now: dt.datetime) -> Iterator[Call]:
             f"More reports of data of a child came within an hour than are acted on at once;"
             f" {len(held)} wait for a person before anything is frozen.", "/desk/reports",
             officers=True,
+        )  # fmt: skip
+    for one in controller.intakes.answered_nobody():
+        yield Call(
+            one.id, f"untold:{one.id}",
+            "No mail server took the letter that was to answer a request: whoever asked heard"
+            " nothing.", f"/desk/requests/{one.id}", officers=True,
         )  # fmt: skip
     for one in controller.intakes.to_do(_MANY):
         if one.held:
