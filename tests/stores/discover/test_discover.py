@@ -305,6 +305,53 @@ def test_categories(language: str, tmp_path: Path) -> None:
     assert met == EXPECTED[language]
 
 
+FURTHER = {
+    "tr": {
+        "danisanlar.ad": "contact.name", "danisanlar.soyad": "contact.name",
+        "danisanlar.cep_telefonu": "contact.phone", "danisanlar.ev_adresi": "contact.address",
+        "danisanlar.dogum_tarihi": "contact", "randevular.aciklama": "free-text",
+        "odalar.ad": None,
+    },
+    "vi": {
+        "độc_giả.họ_tên": "contact.name", "độc_giả.số_điện_thoại": "contact.phone",
+        "độc_giả.địa_chỉ": "contact.address", "độc_giả.ngày_sinh": "contact",
+        "phieu_muon.ghi_chu": "free-text",
+    },
+    "cs": {
+        "čtenáři.jméno": "contact.name", "čtenáři.příjmení": "contact.name",
+        "čtenáři.telefonní_číslo": "contact.phone", "čtenáři.bydliště": "contact.address",
+        "čtenáři.datum_narození": "contact", "vypujcky.poznámka": "free-text",
+    },
+    "bg": {
+        "потребители.име": "contact.name", "потребители.презиме": "contact.name",
+        "потребители.телефонен_номер": "contact.phone",
+        "потребители.постоянен_адрес": "contact.address",
+        "потребители.дата_на_раждане": "contact", "zhalbi.zabelezhka": "free-text",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", FURTHER)
+def test_further_languages(language: str, tmp_path: Path) -> None:
+    world = worlds.FURTHER[language]
+    found = discover(open_world("sqlite", world, "", tmp_path), year=2026)
+    met = {
+        place: found.datasets[place.partition(".")[0]].fields[place.partition(".")[2]].category
+        for place in FURTHER[language]
+    }
+    assert met == FURTHER[language]
+    assert links(found) == worlds.truth(world)
+
+
+def test_numbers_dialled_at_home_and_streets_are_asked_about(tmp_path: Path) -> None:
+    """Whatever the columns are called; numbers of parts, and codes, are not."""
+    found = discover(open_world("sqlite", worlds.UNKNOWN, "", tmp_path), year=2026)
+    asked = {n: v.ask for n, v in found.datasets["mambo"].fields.items() if v.ask}
+    assert asked == {
+        "simu": "is this somebody's telephone number?", "mahali": "is this where somebody lives?",
+    }  # fmt: skip
+
+
 def test_confidence_is_a_probability_and_what_is_unsure_is_asked(english: Discovery) -> None:
     for one in english.datasets.values():
         for verdict in one.fields.values():

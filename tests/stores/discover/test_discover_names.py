@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kept.stores.discover import names, words
+from kept.stores.discover import names, tongues, words
 
 word = st.text("abcdefghijklmnopqrstuvwxyz", min_size=2, max_size=8)
 
@@ -93,3 +93,57 @@ def test_every_category_is_a_term_of_the_vocabulary() -> None:
 )  # fmt: skip
 def test_who_does_something_is_known_by_the_end_of_the_word(word: str, acts: bool) -> None:
     assert names.agent((word,)) is acts
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("khách_hàng_id", ("khachhang", "id")), ("KhachHangID", ("khachhang", "id")),
+        ("Πελάτης", ("pelatis",)), ("ΗΜΕΡΟΜΗΝΙΑ_ΓΕΝΝΗΣΗΣ", ("imerominia", "gennisis")),
+        ("дата_рождения", ("data", "rozhdeniya")), ("ФАМИЛИЯ", ("familiya",)),
+        ("kullanıcıAdı", ("kullanici", "adi")), ("điện_thoại", ("dien", "thoai")),
+        ("příjmení", ("prijmeni",)),
+    ],
+)  # fmt: skip
+def test_letters_of_other_scripts_are_read(name: str, read: tuple[str, ...]) -> None:
+    assert names.words(name) == read
+
+
+@pytest.mark.parametrize(
+    ("table", "stem"),
+    [("kullanicilar", "kullanici"), ("zakaznici", "zakaznik"), ("ugyfelek", "ugyfel"),
+     ("angajati", "angajat"), ("asiakkaat", "asiakas"), ("pelates", "pelatis")],
+)  # fmt: skip
+def test_plurals_of_other_languages(table: str, stem: str) -> None:
+    assert names.same(table, stem)
+    assert names.person_word(table) in ("person", "staff")
+    assert not names.same("controller", "controls")
+
+
+def test_no_way_to_say_it_has_two_meanings() -> None:
+    met: dict[str, set[tuple[str, str | None, bool]]] = {}
+    for meaning in words.MEANINGS:
+        for way in meaning.ways.split(","):
+            glued = "".join(names.words(way))
+            assert glued, way
+            met.setdefault(glued, set()).add((meaning.category, meaning.detail, meaning.shy))
+    assert {way: meant for way, meant in met.items() if len(meant) > 1} == {}
+    several = [names.PEOPLE, names.STAFF, names.PERHAPS]
+    assert len(frozenset().union(*several)) == sum(map(len, several))
+    people = {
+        "".join(names.words(w)) for term in tongues.OF_PEOPLE for w in tongues.said(term)
+    }  # fmt: skip
+    assert people.isdisjoint(met)
+    assert (people | set(met)).isdisjoint(names.KEYS)
+
+
+def test_every_term_of_a_language_is_read_somewhere() -> None:
+    terms = {meaning.term for meaning in words.MEANINGS}
+    for tongue in tongues.TONGUES.values():
+        assert set(tongue) <= {*tongues.OF_PEOPLE, *tongues.OF_DETAILS}
+    assert set(tongues.OF_DETAILS) <= terms
+
+
+@pytest.mark.parametrize("way", ["ad", "ten", "hp", "gsm"])
+def test_what_means_something_else_too_is_shy(way: str) -> None:
+    assert {m.shy for m, _, _ in words.meanings(way)} == {True}

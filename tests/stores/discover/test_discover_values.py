@@ -60,12 +60,25 @@ def test_a_wrong_check_digit_is_no_card(rest: list[int], step: int) -> None:
             ],
             ["2024-01-02", "12", "0.5", "1 2 3"],
         ),
+        (
+            "dialled",
+            ["0812 3456 7890", "081234567890", "(021) 555-1234", "6-12-34-56-78"],
+            [
+                "2024-000123",
+                "00012345678",
+                "978-3-16-148410-0",
+                "1234567890",
+                "12345.678",
+                "2024-01-02",
+            ],
+        ),
         ("country", ["DE", "Germany", "Niemcy", "United States"], ["XX", "Berlinia"]),
     ],
 )
 def test_shapes(shape: str, yes: list[str], no: list[str]) -> None:
     tests = {
         "email": values.email, "ip": values.ip, "phone": values.phone, "country": values.country,
+        "dialled": values.dialled,
     }  # fmt: skip
     assert [v for v in yes if not tests[shape](v)] == []
     assert [v for v in no if tests[shape](v)] == []

@@ -436,7 +436,7 @@ def test_what_stands_behind_addresses_and_among_other_words_is_asked_about(tmp_p
         made.executescript(
             """
             CREATE TABLE kisi (no INTEGER PRIMARY KEY, ad TEXT, soyad TEXT, eposta TEXT);
-            CREATE TABLE siparis (no INTEGER PRIMARY KEY, sahip INTEGER, tutar INTEGER);
+            CREATE TABLE siparis (no INTEGER PRIMARY KEY, kimin INTEGER, tutar INTEGER);
             CREATE TABLE degisiklik (
                 no INTEGER PRIMARY KEY, eden TEXT, aranan TEXT, kim TEXT);
             """
@@ -454,7 +454,7 @@ def test_what_stands_behind_addresses_and_among_other_words_is_asked_about(tmp_p
     command = [*COMMAND, f"sqlite:///{file}", "--write", str(written)]
     subprocess.run(command, capture_output=True, check=True)
     drafted = written.read_text("utf-8")
-    assert "all values of `sahip` stand in `kisi.no`, and no word says why" in drafted
+    assert "all values of `kimin` stand in `kisi.no`, and no word says why" in drafted
     said = dict(line.strip().split(":", 1) for line in drafted.splitlines() if ": " in line)
     assert "text with an address in it" in said["eden"]
     assert "text with a telephone number in it" in said["aranan"]

@@ -271,6 +271,60 @@ UNNAMED: list[Table] = [
         "first_name": ("text", "first"), "last_name": ("text", "last"),
     }, 30),
 ]  # fmt: skip
+TURKISH: list[Table] = [
+    ("danisanlar", {
+        "id": ("integer primary key", "key"), "ad": ("text", "first"), "soyad": ("text", "last"),
+        "cep_telefonu": ("text", "dialled"), "ev_adresi": ("text", "house"),
+        "dogum_tarihi": ("date", "birth"),
+    }, 90),
+    ("randevular", {
+        "id": ("integer primary key", "key"), "danisan_id": ("integer", "danisanlar"),
+        "gun": ("date", "day"), "aciklama": ("text", "prose"),
+    }, 200),
+    ("odalar", {"id": ("integer primary key", "key"), "ad": ("text", "thing")}, 50),
+]  # fmt: skip
+VIETNAMESE: list[Table] = [
+    ("độc_giả", {
+        "id": ("integer primary key", "key"), "họ_tên": ("text", "full"),
+        "số_điện_thoại": ("text", "dialled"), "địa_chỉ": ("text", "house"),
+        "ngày_sinh": ("date", "birth"),
+    }, 110),
+    ("phieu_muon", {
+        "id": ("integer primary key", "key"), "doc_gia_id": ("integer", "độc_giả"),
+        "ghi_chu": ("text", "prose"),
+    }, 240),
+]  # fmt: skip
+CZECH: list[Table] = [
+    ("čtenáři", {
+        "id": ("integer primary key", "key"), "jméno": ("text", "first"),
+        "příjmení": ("text", "last"), "telefonní_číslo": ("text", "dialled"),
+        "bydliště": ("text", "house"), "datum_narození": ("date", "birth"),
+    }, 80),
+    ("vypujcky", {
+        "id": ("integer primary key", "key"), "ctenar_id": ("integer", "čtenáři"),
+        "poznámka": ("text", "prose"),
+    }, 210),
+]  # fmt: skip
+BULGARIAN: list[Table] = [
+    ("потребители", {
+        "id": ("integer primary key", "key"), "име": ("text", "first"),
+        "презиме": ("text", "last"), "телефонен_номер": ("text", "dialled"),
+        "постоянен_адрес": ("text", "house"), "дата_на_раждане": ("date", "birth"),
+    }, 70),
+    ("zhalbi", {
+        "id": ("integer primary key", "key"), "potrebitel_id": ("integer", "потребители"),
+        "zabelezhka": ("text", "prose"),
+    }, 190),
+]  # fmt: skip
+#: Nobody's words: what is asked about by its values alone, and what is not.
+UNKNOWN: list[Table] = [
+    ("mambo", {
+        "id": ("integer primary key", "key"), "simu": ("text", "dialled"),
+        "mahali": ("text", "house"), "sehemu": ("text", "part"),
+        "simu_code": ("text", "dialled"),
+    }, 60),
+]  # fmt: skip
+FURTHER = {"tr": TURKISH, "vi": VIETNAMESE, "cs": CZECH, "bg": BULGARIAN}
 ALL = {
     "de": GERMAN, "fr": FRENCH, "pl": POLISH, "es": SPANISH, "pt": PORTUGUESE, "it": ITALIAN,
     "nl": DUTCH, "en": ENGLISH,
@@ -325,6 +379,12 @@ def value(draw: random.Random, what: str, n: int, sizes: dict[str, int]) -> Any:
             return dt.date(2026, draw.randrange(1, 11), draw.randrange(1, 28)).isoformat()
         case "street":
             return f"{last}straat {draw.randrange(1, 99)}"
+        case "dialled":
+            return f"({n % 9 + 11}) 9{draw.randrange(1000, 9999)}-{draw.randrange(1000, 9999)}"
+        case "house":
+            return f"Jl. {draw.choice(LAST)} {draw.choice(FIRST)} No. {draw.randrange(1, 300)}"
+        case "part":
+            return f"2024-{draw.randrange(100_000, 999_999)}"
         case "post":
             return f"{draw.randrange(10_000, 99_999)}"
         case "city":

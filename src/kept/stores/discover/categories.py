@@ -11,6 +11,7 @@ from typing import Final
 
 from kept.stores.columns import Column
 from kept.stores.discover import names, words
+from kept.stores.discover.names import listed
 from kept.stores.discover.shapes import Profile, Verdict
 from kept.stores.discover.values import Look
 
@@ -25,6 +26,19 @@ _SHAPES: Final[tuple[tuple[str, str, str | None, str | None, float, float], ...]
     ("national", "identifier", None, "number given by a state", 0.9, 0.7),
     ("phone", "contact.phone", "phone", None, 0.8, 0.7),
     ("coordinate", "navigation.location", None, None, 0.8, 0.8),
+)
+#: Of texts that no word explains: how they are written, the share that is enough, the question.
+_WRITTEN: Final = (
+    ("dialled", 0.8, "like numbers that are dialled", "is this somebody's telephone number?"),
+    ("house", 0.8, "like a street and the number of a house", "is this where somebody lives?"),
+)
+#: Words of columns whose values are codes, however they are written.
+_CODED: Final = (
+    listed(
+        "sku isbn issn ean gtin upc barcode serial version build batch lot tracking invoice vin "
+        "imo hs"
+    )
+    | names.KEYS
 )
 _SAID: Final = {
     "email": "an e-mail address", "iban": "an IBAN with right check digits",
@@ -67,12 +81,16 @@ def _named(column: Column, look: Look) -> Raw | None:
     for meaning, share, said in words.meanings(column.name):
         if column.type not in meaning.types:
             continue
+        if meaning.shy and not _agrees(meaning, share, look):
+            continue
         confidence = (0.55 if meaning.weak else 0.8) * (0.6 + 0.4 * share)
         why = [f"called `{said}`"]
         if meaning.shape is not None and look.tried >= 3:
             part = look.share(meaning.shape)
             if meaning.shape == "iban":
                 part = max(part, look.share("card"))
+            elif meaning.shape == "phone":  # of a country whose rules nobody tried
+                part = max(part, look.share("dialled"))
             seen = round(part * look.tried)
             said_of = _SAID.get(meaning.shape, meaning.shape)
             if part >= 0.6:
@@ -94,6 +112,12 @@ def _named(column: Column, look: Look) -> Raw | None:
         if best is None or verdict.confidence > best.verdict.confidence + 0.01:
             best = Raw(verdict, meaning.always)
     return best
+
+
+def _agrees(meaning: words.Meaning, share: float, look: Look) -> bool:
+    """Whether the values say what a word that means many things may mean here."""
+    shapes = {meaning.shape or "", "dialled" if meaning.shape == "phone" else ""}
+    return share == 1 and look.tried >= 5 and max(map(look.share, shapes)) >= 0.8
 
 
 def _shaped(column: Column, look: Look) -> Raw | None:
@@ -189,6 +213,9 @@ def _nothing(profile: Profile, name: str, person: str | None, reached: bool) -> 
     inside = _inside(look, column)
     if inside is not None:
         return inside
+    written = _written(profile, name)
+    if written is not None:
+        return written
     if person in ("person", "staff") and column.type in ("text", "other", "json", "bytes"):
         return Verdict(
             None, 0.5, ("nothing says what it holds, and the row is a person",),
@@ -205,6 +232,25 @@ def _nothing(profile: Profile, name: str, person: str | None, reached: bool) -> 
         return Verdict(None, 0.5, (f"{count} of {look.tried} values: {_SAID['name']}",), ask=WHO)
     sure = 0.9 if person is None else 0.7
     return Verdict(None, sure, ("neither its name nor its values say otherwise",))
+
+
+def _written(profile: Profile, name: str) -> Verdict | None:
+    """A question where texts look like telephone numbers or like streets with their houses, in
+    whatever language the column is called and whoever's the rows are.
+    """
+    look, column, table = profile.look(name), profile.table.columns[name], profile.table
+    coded = not _CODED.isdisjoint(names.words(name))
+    if column.type not in ("text", "other") or coded or look.tried < 5:
+        return None
+    if name in table.key or look.distinct <= min(10, look.seen / 2):
+        return None
+    for shape, enough, like, ask in _WRITTEN:
+        # what is called one word and numbered are rooms and products
+        varied = shape != "house" or look.vocabulary >= min(8, look.tried / 2)
+        if look.share(shape) >= enough and varied:
+            why = (f"{look.shapes[shape]} of {look.tried} values: written {like}",)
+            return Verdict(None, 0.5, why, ask=ask)
+    return None
 
 
 def _speaks(profile: Profile, name: str) -> bool:

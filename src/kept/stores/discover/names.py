@@ -1,7 +1,8 @@
 """What names say: words of a column or table, their stems, and the people they speak of.
 
 The lists are our own, made of the words that eight European languages use for the people in a
-database and for what they do to its rows. A name is evidence, never proof.
+database and for what they do to its rows; those of further ones stand in `tongues`. A name is
+evidence, never proof.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final, Literal, TypeAlias
+
+from kept.stores.discover import tongues
 
 Words: TypeAlias = tuple[str, ...]
 #: What a person in a column has to do with the row.
@@ -22,20 +25,81 @@ def listed(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_FOLDS: Final = str.maketrans({"ß": "ss", "ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "æ": "ae"})
+def _letters(those: str, latin: str) -> dict[int, str]:
+    pairs = list(zip(those.split(), latin.split(), strict=True))
+    return {ord(a): "" if b == "-" else b for a, b in pairs} | {
+        ord(a.upper()): "" if b == "-" else b.capitalize()
+        for a, b in pairs if len(a.upper()) == 1 and a.upper() != a
+    }  # fmt: skip
+
+
+#: Letters that are no Latin ones with a mark, and how names are written without them.
+_FOLDS: Final = (
+    _letters("ß ł ø æ œ đ ð ı þ", "ss l o ae oe d d i th")
+    | _letters(
+        "α β γ δ ε ζ η θ ι κ λ μ ν ξ ο π ρ σ ς τ υ φ χ ψ ω",
+        "a v g d e z i th i k l m n x o p r s s t y f ch ps o",
+    )
+    | _letters(
+        "а б в г д е ж з и к л м н о п р с т у ф х ц ч ш щ ъ ы ь э ю я і є ґ ђ ј љ њ ћ џ",
+        "a b v g d e zh z i k l m n o p r s t u f kh ts ch sh shch - y - e yu ya i ye g dj j lj nj"
+        " c dz",
+    )
+)
 _SPLIT: Final = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 
 
 @lru_cache(maxsize=65536)
 def words(name: str) -> Words:
-    """`SupportRepId`, `support_rep_id` and `SUPPORT-REP-ID` alike: ("support", "rep", "id")."""
-    plain = unicodedata.normalize("NFKD", name.translate(_FOLDS))
-    plain = "".join(c for c in plain if not unicodedata.combining(c))
-    return tuple(part.lower() for part in _SPLIT.findall(plain))
+    """`SupportRepId`, `support_rep_id` and `SUPPORT-REP-ID` alike: ("support", "rep", "id").
+
+    People that a language calls by two words or more are one: `khach_hang_id` is
+    ("khachhang", "id").
+    """
+    return _one(_plain(name))
+
+
+def _plain(name: str) -> Words:
+    latin = unicodedata.normalize("NFKD", name).translate(_FOLDS)
+    latin = "".join(c for c in latin if not unicodedata.combining(c))
+    if name.isupper():
+        latin = latin.upper()
+    return tuple(part.lower() for part in _SPLIT.findall(latin))
+
+
+@lru_cache(maxsize=1)
+def _several() -> dict[str, list[Words]]:
+    """First word → the names of people that are several words and begin with it, longest first."""
+    found: dict[str, list[Words]] = {}
+    for term in tongues.OF_PEOPLE:
+        for way in tongues.said(term):
+            if len(parts := _plain(way)) > 1:
+                found.setdefault(parts[0], []).append(parts)
+    return {first: sorted(several, key=len, reverse=True) for first, several in found.items()}
+
+
+def _one(parts: Words) -> Words:
+    made: list[str] = []
+    at = 0
+    while at < len(parts):
+        met = next(
+            (w for w in _several().get(parts[at], ()) if parts[at : at + len(w)] == w),
+            parts[at : at + 1],
+        )
+        made.append("".join(met))
+        at += len(met)
+    return tuple(made)
+
+
+def _and(term: str, own: str) -> frozenset[str]:
+    """The words of a list here, and those of the further languages."""
+    return listed(own) | {"".join(_plain(way)) for way in tongues.said(term)}
 
 
 #: People, as tables are named after them. The second list: people who work there.
-PEOPLE: Final = listed("""
+PEOPLE: Final = _and(
+    "person",
+    """
     user customer client person people member contact patient student pupil subscriber visitor
     guest buyer seller player participant attendee applicant candidate donor resident citizen
     borrower passenger individual consumer shopper reader principal beneficiary follower human
@@ -48,30 +112,40 @@ PEOPLE: Final = listed("""
     utilizador pessoa contato aluno assinante
     klant gebruiker persoon lid leden leerling abonnee bezoeker deelnemer
     klient uzytkownik osoba czlonek pacjent uczen abonent uczestnik gosc
-    kund anvandare bruger bruker medlem
-    """)
-STAFF: Final = listed("""
-    employee staff worker admin administrator operator agent clerk technician salesperson
+    """,
+)
+STAFF: Final = _and(
+    "staff",
+    """
+    employee staff worker waiter waitress cashier admin administrator operator agent clerk
+    technician salesperson
     mitarbeiter angestellter sachbearbeiter employe salarie empleado dipendente impiegato
-    funcionario empregado medewerker werknemer pracownik medarbetare ansatt medarbejder
-    """)
+    funcionario empregado medewerker werknemer pracownik
+    """,
+)
 #: Words that may be a person or a thing.
-PERHAPS: Final = listed(
+PERHAPS: Final = _and(
+    "perhaps",
     "account profile actor author owner identity tenant vendor supplier doctor teacher konto "
-    "compte cuenta conta rekening host driver nurse physician provider login"
+    "compte cuenta conta rekening host driver nurse physician provider login",
 )
 
 #: People in the place of a column's name: whose row it is …
-_OWN: Final = listed("""
+_OWN: Final = _and(
+    "own",
+    """
     author owner creator buyer seller payer payee requester requestor reporter submitter applicant
     invitee borrower lender participant attendee voter subscriber poster commenter actor holder
     beneficiary donor player winner guest signer signatory registrant uploader sharer proposer
     subject person user customer client member recipient speaker
     autor auteur autore eigentuemer besitzer ersteller proprietaire propietario proprietario
     proprietari eigenaar wlasciciel kaufer kaeufer acheteur comprador acquirente koper kupujacy
-    """)
+    """,
+)
 #: … who handles it …
-_HANDLE: Final = listed("""
+_HANDLE: Final = _and(
+    "handle",
+    """
     updater editor moderator approver reviewer assignee assigned agent rep handler
     manager supervisor responsible admin resolver lead mentor operator clerk
     salesperson inspector auditor judge verifier checker processor maintainer writer modifier closer
@@ -79,15 +153,19 @@ _HANDLE: Final = listed("""
     modified updated edited approved reviewed deleted closed resolved locked verified
     bearbeiter betreuer sachbearbeiter verantwortlicher responsable vendeur gestor gestore
     behandelaar opiekun prowadzacy
-    """)
+    """,
+)
 #: … and the two sides of something between people.
-_PARTY: Final = listed("""
+_PARTY: Final = _and(
+    "party",
+    """
     sender from source src recipient receiver to target dest destination dst addressee
     follower followed followee following friend friender inviter invited blocker blocked muter
     muted caller callee requester giver taker referrer referred rater rated
     absender empfaenger empfanger expediteur destinataire remitente destinatario mittente
     remetente afzender ontvanger nadawca odbiorca
-    """)
+    """,
+)
 #: Words beside a person's that say who acts: `by_user`, `user_from`.
 _QUALIFIERS: Final = listed(
     "by from to created modified updated deleted last first other second target source src dst "
@@ -95,11 +173,12 @@ _QUALIFIERS: Final = listed(
     "current assigned default real effective alt secondary"
 )
 #: `created_by`, `erstellt_von`, `cree_par`, `creado_por`, `creato_da`, `gemaakt_door`, …
-_BY: Final = listed("by von durch par por da door przez av af")
-_CREATING: Final = listed(
+_BY: Final = _and("by", "by von durch par por da door przez av af")
+_CREATING: Final = _and(
+    "creating",
     "created posted written submitted uploaded requested reported owned invited ordered added sent "
     "erstellt angelegt cree creado creato criado gemaakt utworzone create sendt booked "
-    "entered started opened made registered proposed raised placed paid shared published"
+    "entered started opened made registered proposed raised placed paid shared published",
 )
 #: Kinds of agents that are things: `server_id`, `folder_id`.
 _THINGS: Final = listed("""
@@ -154,6 +233,7 @@ _IRREGULAR: Final = {
     "czlonkowie": "czlonek", "goscie": "gosc", "clienti": "cliente", "utenti": "utente",
     "dipendenti": "dipendente", "pazienti": "paziente", "kunden": "kunde", "membri": "membro",
     "contatti": "contatto", "soci": "socio", "studenti": "studente", "iscritti": "iscritto",
+    **tongues.PLURALS,
 }  # fmt: skip
 
 
@@ -178,8 +258,11 @@ def stems(word: str) -> frozenset[str]:
     for ending, other in (
         ("en", ""), ("n", ""), ("e", ""), ("es", ""), ("es", "e"), ("i", "o"), ("i", "e"),
         ("i", ""), ("oes", "ao"), ("aux", "al"), ("x", ""), ("y", "a"), ("y", ""), ("cy", "k"),
-        ("nen", ""), ("ia", "ie"),
+        ("nen", ""), ("ia", "ie"), ("ci", "k"), ("ek", ""), ("ok", ""), ("ak", "a"),
+        ("uri", ""), ("at", "a"), ("kset", "s"), ("lar", ""), ("ler", ""),
     ):  # fmt: skip
+        if word.endswith("l" + ending) and ending in ("lar", "ler"):
+            continue  # a controller is not several controls
         if word.endswith(ending) and len(word) - len(ending) + len(other) >= 4:
             found.add(word[: len(word) - len(ending)] + other)
     return frozenset(found)

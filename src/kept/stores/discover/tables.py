@@ -126,14 +126,16 @@ class People:
     evidence: tuple[str, ...]
 
 
-_MAIL: Final = listed("email mail emails correo courriel epost posta")
+_MAIL: Final = listed("email mail emails correo courriel epost posta") | words_of.ways("email")
 _NAMES: Final = listed(
     "firstname lastname surname forename vorname nachname prenom nombre apellido apellidos "
     "cognome voornaam achternaam imie nazwisko sobrenome username login nickname fullname "
     "displayname realname"
-)
+) | words_of.ways("name", "login")
 
-_LOGINS: Final = listed("username login nickname")
+_LOGINS: Final = listed("username login nickname") | words_of.ways("login")
+_NAMED: Final = frozenset(("name",)) | words_of.ways("named", "named?")
+_PASSWORDS: Final = listed("password passwd kennwort passwort") | words_of.ways("password")
 
 
 def people(profiles: Mapping[str, Profile], called: Naming) -> dict[str, People]:
@@ -197,9 +199,7 @@ def _person(profile: Profile, called: Naming, references: int) -> tuple[float, s
     if joined & _NAMES or ({"name", "last"} & joined and {"first", "name"} <= joined):
         score += 1.5 if head else 1.0
         why.append("has the names of a person")
-    if any(
-        set(parts) & {"password", "passwd", "kennwort", "passwort"} for parts in columns.values()
-    ):
+    if any(_PASSWORDS & {*parts, "".join(parts)} for parts in columns.values()):
         # who logs in somewhere else has a user name there
         score += 1.5 if head else 1.0 if joined & _NAMES - _LOGINS else 0.7
         why.append("has a password")
@@ -210,7 +210,7 @@ def _person(profile: Profile, called: Naming, references: int) -> tuple[float, s
         score += min(2.0, 0.5 * references)
         why.append(f"{references} columns elsewhere are called after it")
     named = any(parts and names.person_word(parts[-1]) for parts in columns.values())
-    if not (mail or references or joined & _NAMES or "name" in joined or named):
+    if not (mail or references or joined & (_NAMES | _NAMED) or named):
         score -= 2.0
         why.append("nothing in it is of a person")
     if len(profile.table.key) > 1:

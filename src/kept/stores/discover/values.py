@@ -48,6 +48,11 @@ _POST: Final = re.compile(
     r"|\d{4} ?[A-Z]{2}|[A-Z]{1,2}-\d{4,5}|\d{3} \d{2})\Z"
 )
 _STREET: Final = re.compile(r"(\d+[a-zA-Z]?[ ,].*[A-Za-z]{3}|[A-Za-z].*[a-zß.é] \d+[a-zA-Z]?\Z)")
+#: A house and its street in letters of any country, the number behind or before it.
+_HOUSE: Final = re.compile(
+    r"(?:[^\W\d_][^\d@]{2,40}[ .:/]\d{1,4} ?[^\W\d_]?(?:[ /\-]+\d{1,4})?[.]?"
+    r"|\d{1,4}[^\W\d_]?(?:[/\-]\d{1,4})?,? [^\W\d_][^\d@]{2,40})\Z"
+)
 _NAME: Final = re.compile(r"[^\W\d_][^\W\d_'’.\-]*(?:[ '’.\-]+[^\W\d_][^\W\d_'’.\-]*){0,4}\Z")
 _COORDINATE: Final = re.compile(r"-?\d{1,3}\.\d{3,}\s*,\s*-?\d{1,3}\.\d{3,}\Z")
 _STEP: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,40}\Z")
@@ -142,6 +147,24 @@ def phone(text: str) -> bool:
         ):
             return True
     return False
+
+
+#: What is written like a number to dial and is none: years, books, numbers padded with zeros,
+#: one point or one dash between two numbers.
+_COUNTED: Final = re.compile(r"(19|20)\d\d[-/. ]|97[89]|000|\d+[.]\d+\Z|\d{1,3}[- ]\d{1,3}\Z")
+
+
+def dialled(text: str) -> bool:
+    """What may be a telephone number of some country by its digits and length (ITU-T E.164: at
+    most 15), as it is dialled at home: with a zero, a bracket or a plus first, or in groups.
+    """
+    text = text.translate(KEYBOARD)
+    if not _PHONE.match(text) or _DATE_LIKE.match(text) or _COUNTED.match(text):
+        return False
+    digits = [c for c in text if c.isdigit()]
+    return 7 <= len(digits) <= 15 and len(set(digits)) > 2 and (
+        text[0] in "+(0" or len(text) > len(digits)
+    )  # fmt: skip
 
 
 _DATE_LIKE: Final = re.compile(r"\d{4}-\d{2}-\d{2}|\d{1,2}[./]\d{1,2}[./]\d{2,4}\Z")
@@ -240,6 +263,7 @@ _SHAPES: Final[tuple[tuple[str, Callable[[str], object]], ...]] = (
     ("email", email), ("ip", ip), ("uuid", _UUID.match), ("hash", _HASH.match),
     ("agent", _AGENT.search), ("url", _URL.match), ("iban", iban), ("card", card),
     ("country", country), ("post", _POST.match), ("street", _STREET.match),
+    ("dialled", dialled), ("house", _HOUSE.match),
     ("coordinate", _COORDINATE.match), ("token", _TOKEN.match), ("name", _NAME.match),
     ("number", str.isdigit), ("written", _WRITTEN.match), ("several", _SEVERAL.match),
 )  # fmt: skip

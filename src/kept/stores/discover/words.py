@@ -1,17 +1,18 @@
-"""What columns are called in eight languages, and the term of the vocabulary that it means.
+"""What columns are called in many languages, and the term of the vocabulary that it means.
 
-English, German, French, Spanish, Italian, Portuguese, Dutch and Polish; the words are ours.
+Here in English, German, French, Spanish, Italian, Portuguese, Dutch and Polish; the words are ours.
+What further languages say for a `term` stands in `tongues`.
 Each line of a list is one way to say it; words of several tokens may stand glued together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
-from kept.stores.discover import names
+from kept.stores.discover import names, tongues
 from kept.stores.discover.names import Words, listed
 
 #: Detail of what proves who somebody is: no answer hands it out.
@@ -26,7 +27,7 @@ class Meaning:
 
     `always`: personal wherever it stands; else only in rows that belong to people. `shape` is
     what values of it look like (`values.Look`), `types` the column types it can have, `weak`:
-    the word says little by itself.
+    the word says little by itself. `shy`: it says nothing unless the values have the shape.
     """
 
     category: str
@@ -38,18 +39,20 @@ class Meaning:
     types: tuple[str, ...] = ("text", "other")
     weak: bool = False
     free_text: bool = False
+    term: str | None = None
+    shy: bool = False
 
 
 _ANY: Final = ("text", "other", "integer", "decimal", "real", "date", "datetime", "uuid", "json",
                "boolean", "bytes")  # fmt: skip
 _DATES: Final = ("date", "datetime", "text", "other", "integer")
 
-MEANINGS: Final[tuple[Meaning, ...]] = (
+_SPOKEN: Final[tuple[Meaning, ...]] = (
     Meaning(
         "contact.email",
         "email, e mail, mail, mailadresse, email adresse, courriel, correo, correo electronico, "
         "posta elettronica, endereco email, epost, adres email, mail address",
-        identifies="email", always=True, shape="email",
+        identifies="email", always=True, shape="email", term="email",
     ),
     Meaning(
         "contact.phone",
@@ -58,6 +61,7 @@ MEANINGS: Final[tuple[Meaning, ...]] = (
         "numero telephone, telefono, movil, celular, cellulare, telefone, telemovel, telefoon, "
         "telefoonnummer, mobiel, komorka, numer telefonu, phonenumber, telnr",
         identifies="phone", always=True, shape="phone", types=("text", "other", "integer"),
+        term="phone",
     ),
     Meaning(
         "contact.name",
@@ -67,14 +71,14 @@ MEANINGS: Final[tuple[Meaning, ...]] = (
         "primer nombre, nombre completo, voornaam, achternaam, tussenvoegsel, imie, nazwisko, "
         "fname, lname, firstname, lastname, fullname, contact name, customer name, person name, "
         "author name, card holder, cardholder, recipient name, ship name, contact person",
-        always=True, shape="name",
+        always=True, shape="name", term="name",
     ),
     Meaning(
         "contact.name",
         "name, nom, nombre, nome, naam, nazwa, given, family, nickname, initials, "
         "salutation, anrede, civilite, tratamiento, aanhef, suffix, spitzname, legal name, "
         "name on card",
-        shape="name",
+        shape="name", term="named",
     ),
     Meaning(
         "contact.address",
@@ -84,7 +88,7 @@ MEANINGS: Final[tuple[Meaning, ...]] = (
         "anschrift, rue, code postal, direccion, calle, codigo postal, indirizzo, cap, endereco, "
         "rua, cep, morada, straat, huisnummer, woonplaats, ulica, kod pocztowy, "
         "numer domu, adres, adresse, address, addr, line1, line2, address1, address2, bairro",
-        types=("text", "other", "integer"),
+        types=("text", "other", "integer"), term="address",
     ),
     Meaning(
         "contact.address",
@@ -92,7 +96,7 @@ MEANINGS: Final[tuple[Meaning, ...]] = (
         "stadt, land, bundesland, kanton, ville, pays, departement, ciudad, pais, provincia, "
         "estado, poblacion, citta, paese, comune, cidade, distrito, municipio, plaats, gemeente, "
         "stad, miasto, kraj, wojewodztwo, powiat, locality, suburb, municipality",
-        weak=True,
+        weak=True, term="place",
     ),
     Meaning(
         "contact.job",
@@ -100,7 +104,7 @@ MEANINGS: Final[tuple[Meaning, ...]] = (
         "cargo, ocupacion, mansione, professione, profissao, functie, beroep, stanowisko, zawod, "
         "position, hire date, hired on, eintrittsdatum, einstellungsdatum, salary, wage, gehalt, "
         "lohn, salaire, salario, sueldo, stipendio, salaris, loon, wynagrodzenie, pensja",
-        types=_ANY, weak=True,
+        types=_ANY, weak=True, term="job",
     ),
     Meaning(
         "contact.company",
@@ -108,7 +112,7 @@ MEANINGS: Final[tuple[Meaning, ...]] = (
         "unternehmen, arbeitgeber, entreprise, societe, raison sociale, empresa, razon social, "
         "azienda, societa, ragione sociale, bedrijf, bedrijfsnaam, organisatie, werkgever, "
         "przedsiebiorstwo, nazwa firmy, pracodawca, affiliation",
-        weak=True,
+        weak=True, term="company",
     ),
     Meaning(
         "contact",
@@ -116,7 +120,7 @@ MEANINGS: Final[tuple[Meaning, ...]] = (
         "geburtsdatum, geburtstag, date naissance, naissance, fecha nacimiento, nacimiento, "
         "data nascita, nascita, data nascimento, nascimento, geboortedatum, geboorte, "
         "data urodzenia, urodzenia, birth year, year of birth",
-        detail=BORN, always=True, shape="past-life", types=_DATES,
+        detail=BORN, always=True, shape="past-life", types=_DATES, term="born",
     ),
     Meaning(
         "contact",
@@ -125,13 +129,13 @@ MEANINGS: Final[tuple[Meaning, ...]] = (
         "stan cywilny, nationality, staatsangehorigkeit, staatsangehoerigkeit, nationalite, "
         "nacionalidad, nazionalita, nacionalidade, nationaliteit, narodowosc, obywatelstwo, "
         "age, alter, edad, eta, idade, leeftijd, wiek, pronouns",
-        detail="traits of the person", types=_ANY, weak=True,
+        detail="traits of the person", types=_ANY, weak=True, term="traits",
     ),
     Meaning(
         "contact",
         "avatar, avatar url, photo, photo url, picture, portrait, profile image, profile picture, "
         "lichtbild, foto, ritratto, zdjecie, signature, unterschrift",
-        detail="picture of the person", types=_ANY, weak=True,
+        detail="picture of the person", types=_ANY, weak=True, term="picture",
     ),
     Meaning(
         "contact",
@@ -140,7 +144,7 @@ MEANINGS: Final[tuple[Meaning, ...]] = (
         "trade union, diagnose, krankheit, blutgruppe, konfession, schwerbehinderung, maladie, "
         "groupe sanguin, enfermedad, alergia, malattia, gruppo sanguigno, doenca, ziekte, "
         "bloedgroep, geloof, choroba, wyznanie, grupa krwi, health status, krankenkasse",
-        detail="special category (GDPR Art. 9)", always=True, types=_ANY,
+        detail="special category (GDPR Art. 9)", always=True, types=_ANY, term="health",
     ),
     Meaning(
         "identifier",
@@ -151,7 +155,7 @@ MEANINGS: Final[tuple[Meaning, ...]] = (
         "nir, numero fiscal, nif, dni, nie, cedula, seguridad social, codice fiscale, "
         "partita iva, carta identita, cpf, cnpj, nis, bsn, burgerservicenummer, "
         "paspoort, pesel, nip, dowod osobisty, paszport, curp, rfc, taxid, siret",
-        detail="number given by a state", always=True, shape="national", types=_ANY,
+        detail="number given by a state", always=True, shape="national", types=_ANY, term="number",
     ),
     Meaning(
         "transaction.paid",
@@ -160,7 +164,7 @@ MEANINGS: Final[tuple[Meaning, ...]] = (
         "numero carte, carte bancaire, compte bancaire, tarjeta, cuenta bancaria, carta credito, "
         "conto corrente, cartao, conta bancaria, rekeningnummer, bankrekening, numer konta, "
         "karta kredytowa, sort code, routing number, paypal",
-        detail="means of payment", always=True, shape="iban", types=_ANY,
+        detail="means of payment", always=True, shape="iban", types=_ANY, term="bank",
     ),
     Meaning(
         "transaction.paid",
@@ -168,7 +172,7 @@ MEANINGS: Final[tuple[Meaning, ...]] = (
         "number, order number, betrag, summe, preis, rechnungsnummer, montant, prix, numero "
         "facture, importe, precio, importo, prezzo, valor, preco, bedrag, prijs, factuurnummer, "
         "kwota, cena, numer faktury, discount, refund, currency, freight, unit price, tax amount",
-        types=_ANY, weak=True,
+        types=_ANY, weak=True, term="money",
     ),
     Meaning(
         "navigation.ip",
@@ -215,14 +219,14 @@ MEANINGS: Final[tuple[Meaning, ...]] = (
         "password salt, api key, secret, otp secret, access token, refresh token, reset token, "
         "remember token, kennwort, passwort, mot de passe, contrasena, senha, wachtwoord, haslo, "
         "security answer, recovery code, backup codes, auth token, confirmation token",
-        detail=LOG_IN, types=_ANY, weak=True,
+        detail=LOG_IN, types=_ANY, weak=True, term="password",
     ),
     Meaning(
         "account",
         "username, user name, login, login name, benutzername, identifiant, nom utilisateur, "
         "nombre usuario, nome utente, nome usuario, gebruikersnaam, nazwa uzytkownika, "
         "last login, last sign in, unconfirmed",
-        detail="log-in", types=_ANY, weak=True,
+        detail="log-in", types=_ANY, weak=True, term="login",
     ),
     Meaning(
         "preference",
@@ -254,9 +258,16 @@ MEANINGS: Final[tuple[Meaning, ...]] = (
         "wiadomosc, notatka, description, beschreibung, descripcion, descrizione, descricao, "
         "omschrijving, opis, subject, betreff, sujet, asunto, oggetto, assunto, onderwerp, "
         "temat, reason, grund, motif, motivo, reden, powod, headline, summary",
-        types=("text", "other", "json"), weak=True, free_text=True,
+        types=("text", "other", "json"), weak=True, free_text=True, term="text",
+    ),
+    Meaning("contact.name", "", shape="name", weak=True, term="named?", shy=True),
+    Meaning(
+        "contact.phone", "", identifies="phone", shape="phone", term="phone?", shy=True,
     ),
 )  # fmt: skip
+MEANINGS: Final = tuple(
+    replace(m, ways=", ".join(filter(None, (m.ways, *tongues.said(m.term or ""))))) for m in _SPOKEN
+)
 
 #: Last words that make a column say something ABOUT the thing, not hold it.
 _ABOUT: Final = listed(
@@ -277,6 +288,11 @@ _SECRET: Final = listed(
 SECRET_TYPES: Final = ("text", "other", "uuid", "bytes", "json")
 
 
+def ways(*terms: str) -> frozenset[str]:
+    """What further languages say for the terms, each as one word."""
+    return frozenset("".join(names.words(way)) for term in terms for way in tongues.said(term))
+
+
 def secretive(column: str) -> bool:
     """Whether a column is named as one that proves who logs in, whatever else it may be."""
     parts = names.words(column)
@@ -292,7 +308,7 @@ def _index() -> dict[str, list[tuple[Words, int]]]:
     found: dict[str, list[tuple[Words, int]]] = {}
     for number, meaning in enumerate(MEANINGS):
         for way in meaning.ways.split(","):
-            parts = tuple(way.split())
+            parts = names.words(way)
             found.setdefault(parts[0], []).append((parts, number))
             if len(parts) > 1:
                 glued = ("".join(parts),)
