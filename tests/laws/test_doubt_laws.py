@@ -328,8 +328,12 @@ class Town:
         when she was erased: what her rows say there tells what is like them everywhere.
         """
         if where:
+            # What another erasure took before it could be read for this one said nothing.
+            one.had -= {row for row in one.had - rows if row.system in where}
             known = {row for row in rows if row.system in where or row.at <= one.at}
-            sure, perhaps = self.alike(hers, known | one.had, one.asked)
+            sure, _ = self.alike(hers, known | one.had, one.asked)
+            # What came since may say it as well.
+            _, perhaps = self.alike(hers, rows | one.had, one.asked)
             one.sure |= sure
             one.perhaps |= perhaps
 
@@ -351,14 +355,21 @@ class Town:
         text = " ".join(letter(desk, one.case, self.now).text().split())
         met = re.search(r"nothing proven to be yours: (\d+) record", text)
         rows = int(met[1]) if met else 0
+        # What goes with an erasure of its own waits for nobody.
+        under = self.under(one)
         sure = [row for row in one.sure & standing
-                if not any(pair & row.ids for pair in self.decided)]  # fmt: skip
+                if not any(pair & row.ids for pair in self.decided)
+                and not any(row.ids & theirs for theirs in under)]  # fmt: skip
         least = len({min(row.ids) for row in sure}) if self.decided else len(sure)
         most = len(one.perhaps)
         waits = desk.doubts.all(case=one.case)
         assert least <= rows <= max(most, len(waits)), (
             f"the letter says {rows} of {least} to {most} rows that wait: {sure} {one.perhaps}"
         )
+
+    def under(self, but: Erasure | None = None) -> list[set[Id]]:
+        """Whose erasures are under way, beside this one."""
+        return [joined([e.given], e.same) for e in self.erasures if not e.done and e is not but]
 
     def look(self, desk: Controller) -> None:
         """What holds after every step."""
@@ -372,7 +383,7 @@ class Town:
         for pair, (case, rows) in self.waited.items():
             if pair in every or not any(desk.cases.identifiers(desk.cases.get(case))):
                 continue
-            under = [joined([e.given], e.same) for e in self.erasures if not e.done]
+            under = self.under()
             # The same question may wait by another address of hers.
             still = set[Id]().union(*every)
             left = {
@@ -403,12 +414,17 @@ class Town:
             # What was decided to be hers since goes by an erasure of its own.
             standing = self.standing()
             for one in list(self.erasures):
-                hers = joined([one.given], self.same | one.same)
+                # Somebody may have decided by what her rows said that are gone.
+                said = {one.given}.union(*(row.ids for row in one.had))
                 for row in sorted(standing, key=lambda row: row.key):
+                    hers = joined(said, self.same | one.same)
                     if row.ids & hers:
                         mail = next(v for k, v in row.ids if k == "email")
                         self.now += dt.timedelta(minutes=1)
+                        begun = len(self.erasures)
                         self.do_erase(desk, MAILS.index(mail), False)
+                        if len(self.erasures) == begun:
+                            self.undo(desk, hers)
                         self.look(desk)
                         standing = self.standing()
         self.answer(desk)
@@ -419,6 +435,12 @@ class Town:
         for control in (erased_stay_erased, child_cases_name_nobody):
             found = [f for f in control(desk, self.now) if isinstance(f, Finding)]
             assert not found, found
+
+    def undo(self, desk: Controller, hers: set[Id]) -> None:
+        """What was refused for a contradiction is decided anew: none of it is hers."""
+        for doubt in self.queue(desk, settled=True):
+            if doubt.outcome == "same" and self.pair(desk, doubt) & hers:
+                self.settle(desk, doubt, "different")
 
     def answer(self, desk: Controller) -> None:
         """Whoever had the data says that it is done."""
@@ -500,6 +522,33 @@ PLAIN: Final[dict[str, list[Step]]] = {
         ("row", "club", 0, 1), ("row", "shop", 0, 1), ("row", "shop", 5, 1), ("access", 0),
         ("decide", 0, "same"), ("decide", 0, "same"), ("decide", 0, "same"), ("away", "shop"),
         ("erase", 0, False),
+    ],
+    "erased on its own, where a child's case had met it": [
+        ("row", "club", 0, 1), ("erase", 2, True), ("away", "club"), ("erase", 0, False),
+        ("go on", 0),
+    ],
+    "decided by what only her gone row said": [
+        ("row", "shop", 0, 1), ("row", "club", 1, 1), ("access", 1), ("erase", 0, False),
+        ("decide", 0, "same"),
+    ],
+    "gone on with before what was decided since was erased": [
+        ("row", "club", 0, 1), ("row", "shop", 1, 1), ("erase", 0, True), ("decide", 0, "same"),
+        ("go on", 0), ("erase", 0, True),
+    ],
+    "gone on with while that was away": [
+        ("row", "club", 0, 1), ("row", "shop", 1, 1), ("erase", 0, True), ("decide", 0, "same"),
+        ("away", "shop"), ("go on", 0), ("back", "shop"), ("erase", 0, False),
+    ],
+    "called so by a row that came since": [
+        ("row", "club", 0, 1), ("row", "club", 2, 1), ("row", "club", 2, 1), ("away", "club"),
+        ("erase", 1, True), ("row", "shop", 1, 1),
+    ],
+    "gone with another erasure before it was read": [
+        ("row", "club", 0, 1), ("row", "club", 0, 1), ("row", "club", 1, 1), ("away", "club"),
+        ("erase", 1, True), ("erase", 1, False),
+    ],
+    "hers by one number and another's by the next": [
+        ("row", "club", 0, 1), ("row", "shop", 0, 1), ("erase", 3, False), ("decide", 1, "same"),
     ],
 }  # fmt: skip
 

@@ -238,10 +238,11 @@ def doubtful(controller: Controller, case: Case) -> int:
     return len(set().union(*doubts.values()))
 
 
-def decided_since(controller: Controller, case: Case) -> bool:
+def decided_since(controller: Controller, case: Case, *, unasked: bool = False) -> bool:
     """Whether something stands that was decided to be of the person of a case after it was carried
     out for the last time: its answer does not cover that. An erasure that goes on takes nothing
     that it did not meet when it began, so there it is whatever stands, however it was cut off.
+    `unasked`: or may stand, in a system that could not be asked.
     """
     erases = case.right == "erasure"
     began = State.EXECUTING if erases else State.EXECUTED
@@ -256,8 +257,10 @@ def decided_since(controller: Controller, case: Case) -> bool:
                 others.append(controller.doubts.pair(one).other)
     if not others:
         return False
-    found = controller.keys(controller.locate([others]))
-    return any(table.rows for place, table in found.items() if place[0] != SYSTEM.name)
+    located = controller.locate([others])
+    found = controller.keys(located)
+    stands = any(table.rows for place, table in found.items() if place[0] != SYSTEM.name)
+    return stands or (unasked and bool(located.unreached))
 
 
 def _doubts(controller: Controller, case: Case) -> list[Doubt]:

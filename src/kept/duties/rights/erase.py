@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from kept.controller import SUBJECT, Controller, Place
+from kept.controller import REGISTRY, SUBJECT, Controller, Place
 from kept.controller.execute import Outcome
 from kept.datamap.reach import WEAK, shape
 from kept.decide.ties import norm
@@ -322,6 +322,8 @@ def _go_on(
         back = away - {system for system, _ in made.unreached}
         among = shape(controller.datamap).hanging(back)
     elif _all_done(controller, case):
+        if decided_since(controller, case, unasked=True):
+            among -= REGISTRY  # what links them there leads the erasure that it needs to it
         made = ask_again(controller, case, made, people, actor, now, among)
     return _to_the_end(controller, case, made, people, among, actor, now)
 
