@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from kept.controller import REGISTRY, Controller, Place
+from kept.controller import REGISTRY, SUBJECT, Controller, Place
 from kept.controller.naming import recognised
 from kept.datamap.reach import shape
 from kept.decide import due, mentions, ties
@@ -261,6 +261,9 @@ def keep(
     ]
     flat = [i for one in known.people for i in one]
     controller.suppressions.add(flat, now, source=ERASURE, connection=connection)
+    numbers = [int(str(k[0])) for s in made.steps if (s.system, s.dataset) == SUBJECT
+               for k in s.keys.values]  # fmt: skip
+    controller.suppressions.outlive(numbers, now, connection=connection)
     controller.doubts.forget(case, flat, connection=connection)
     controller.locator.store(case, known.people, retained, now, connection=connection)
     named = tuple((who, (i.kind, i.value)) for who, one in enumerate(known.people) for i in one)
