@@ -173,10 +173,16 @@ class Doubts:
                     (case.number, *again, one.id),
                 )
 
-    def met_with(self, ones: Sequence[Identifier], *, settled: bool = False) -> list[Doubt]:
-        """Those that were met with one of these, and wait; with `settled` also the decided ones."""
-        macs = {identity_mac(self._vault, one) for one in ones}
-        return self._read("(%s OR d.outcome IS NULL) AND d.mac = ANY(%s)", (settled, list(macs)))
+    def met_with(self, ones: Sequence[Identifier]) -> list[Doubt]:
+        """Those that were met with one of these, decided or not."""
+        return self._read("d.mac = ANY(%s)", ([identity_mac(self._vault, one) for one in ones],))
+
+    def naming(self, ones: Sequence[Identifier]) -> list[Doubt]:
+        """Those that wait and name one of these, whoever of the two has asked."""
+        macs = [identity_mac(self._vault, one) for one in ones]
+        return self._read(
+            "d.outcome IS NULL AND (d.mac = ANY(%s) OR d.other_mac = ANY(%s))", (macs, macs)
+        )
 
     def apart(self, ones: Sequence[Identifier]) -> dict[bytes, set[bytes]]:
         """`identity_mac` of those of `ones` of which rows that are like hers were decided to be

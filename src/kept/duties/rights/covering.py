@@ -205,7 +205,7 @@ def take_over(controller: Controller, case: Case, people: Sequence[Sequence[Iden
     hers = [i for one in people for i in one if i.kind in LINKING]
     own = {_named(i) for i in hers}
     taken: list[Doubt] = []
-    for one in controller.doubts.met_with(hers, settled=True):
+    for one in controller.doubts.met_with(hers):
         if one.case != case.id:
             with contextlib.suppress(Shredded):  # the case of a child forgot whose it is
                 if _named(controller.doubts.pair(one).other) not in own:
@@ -271,7 +271,7 @@ def _doubts(controller: Controller, case: Case) -> list[Doubt]:
     if case.right != "erasure" or (mine and case.ground != CHILD):
         return mine
     with contextlib.suppress(Shredded):  # the case of a child forgot whose it is
-        for one in controller.doubts.met_with(known_of(controller, case), settled=True):
+        for one in controller.doubts.met_with(known_of(controller, case)):
             later = one.number > case.number and controller.cases.get(one.case).right == "erasure"
             if one.case != case.id and (later or case.ground == CHILD):
                 mine.append(one)
