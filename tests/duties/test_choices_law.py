@@ -482,6 +482,9 @@ PLAIN: Final[dict[str, tuple[Step, ...]]] = {
         ("withdraw", (1, [4, 1]), "marketing.email"), ("erase", 1),
     ),
     "withdrawn by what an erasure by her old address does not meet": (*_MOVED, ("erase", 0)),
+    "withdrawn, agreed to again, and erased": (
+        ("withdraw", (0, [0, 4]), "marketing.email"), ("grant", (0, [4])), ("erase", 0),
+    ),
     "objected when only her number led to her old address": (
         *_MOVED, ("object", (0, [0]), ["site.improve"]), ("erase", 0),
     ),

@@ -112,6 +112,7 @@ def test_what_was_taken_back_outlives_her_until_she_agrees_again(records, ana: i
     records.subjects.link(ana, [other, third], "asserted", NOW)
     records.consents.grant(ana, "a", NOW, source="form")
     records.consents.withdraw(ana, MAIL, NOW, source="mail")
+    records.consents.grant(ana, MAIL, NOW, source="form")
     records.suppressions.outlive([ana], NOW)
     records.subjects.forget([ana])
     every = records.suppressions.channels_of([ANA, other, third])

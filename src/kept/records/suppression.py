@@ -123,19 +123,17 @@ class Suppressions:
     def outlive(
         self, subjects: Sequence[int], now: dt.datetime, *, connection: Connection | None = None
     ) -> None:
-        """What people took back holds under all that leads to them, also when they are gone; a
-        later yes ends it (`agreed`).
+        """What people ever took back holds under all that leads to them, also when they are gone:
+        a yes that they said after it goes with them. A later one ends it (`agreed`).
         """
         with self._database.within(connection) as c:
             rows = c.execute(
                 "INSERT INTO suppression (mac, kind, channel, source, since)"
-                " SELECT i.suppress, i.kind, %s || f.fact, %s, %s FROM ("
-                "SELECT DISTINCT ON (subject, fact) subject, fact, holds FROM fact"
-                " WHERE subject = ANY(%s) AND fact LIKE 'withdrawn:%%' AND valid_from <= %s"
-                " ORDER BY subject, fact, valid_from DESC, seq DESC"
-                ") f JOIN identity i USING (subject) WHERE f.holds"
+                " SELECT DISTINCT i.suppress, i.kind, %s || f.fact, %s, %s::timestamptz"
+                " FROM fact f JOIN identity i USING (subject)"
+                " WHERE subject = ANY(%s) AND f.fact LIKE 'withdrawn:%%' AND f.holds"
                 " ON CONFLICT (mac, channel) DO NOTHING RETURNING mac",
-                (FACT, WITHDRAWN, now, list(subjects), now),
+                (FACT, WITHDRAWN, now, list(subjects)),
             ).fetchall()
             if rows:
                 _stale(c, [bytes(mac) for (mac,) in rows])
