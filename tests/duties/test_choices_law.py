@@ -17,6 +17,7 @@ last restriction of hers ends.
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -40,6 +41,7 @@ from kept.duties.rights.objection import WEIGHED
 from kept.errors import KeptError
 from kept.model.decision import Ask
 from kept.records.case import State
+from kept.terms.evidence import COUNTED
 from kept.terms.identifiers import Identifier, parse
 from tests.world import NOW, make, sql
 
@@ -74,6 +76,8 @@ CONTROLS: Final = (
     "rights.restrictions-stop-every-use", "rights.objections-stop-the-purpose",
     "rights.withdrawals-stop-consent-only", "rights.withdrawals-are-forward-only",
 )  # fmt: skip
+
+_COUNT: Final = itertools.count()
 
 Step = tuple[Any, ...]
 _WHO: Final = st.tuples(st.integers(0, 1), st.lists(st.integers(0, 4), min_size=1, max_size=2))
@@ -191,10 +195,12 @@ class World:
 
     def reached(self, asked: Sequence[Identifier]) -> set[Identifier]:
         """What was given, and what else names her, as far as it leads to nobody else."""
-        hers = _plain(asked)
+        known = self.numbers(*asked)
+        linked = {i for n in known for i, word in self.controller.subjects.identifiers(n)
+                  if word in COUNTED}  # fmt: skip
+        hers = _plain(asked) | {i for i in _plain(linked) if self.numbers(i) <= known}
         if self.away:
             return hers
-        known = self.numbers(*asked)
         return hers | {i for i in _plain(self.rows(asked)) if self.numbers(i) <= known}
 
     # — the steps ————————————————————————————————————————————————————————————————————————————
@@ -441,12 +447,10 @@ def made(
     pg_server: Any, _kept_template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[], Any]:
     """What makes a new world, each time."""
-    count = iter(range(10**9))
 
     @contextmanager
     def one() -> Iterator[World]:
-        number = next(count)
-        name = f"choices_{os.getpid()}_{number}"
+        name = f"choices_{os.getpid()}_{next(_COUNT)}"
         url = pg_server.make_database(name, template=_kept_template)
         directory = make(tmp_path_factory.mktemp("choices") / "world", url)
         sql(directory, "UPDATE customer SET phone = '+49 30 222222' WHERE id = 2")
@@ -470,6 +474,29 @@ _QUIET: Final = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture,
 @given(program=PROGRAMS)
 def test_choices_that_overlap_hold_as_the_law_says(made: Any, program: Any) -> None:
     obeys(made, program, False)
+
+
+_MOVED: Final[tuple[Step, ...]] = (("withdraw", (0, [0]), "marketing"), ("move", 0, "email"))
+PLAIN: Final[dict[str, tuple[Step, ...]]] = {
+    "withdrawn by two addresses and erased by one": (
+        ("withdraw", (1, [4, 1]), "marketing.email"), ("erase", 1),
+    ),
+    "withdrawn by what an erasure by her old address does not meet": (*_MOVED, ("erase", 0)),
+    "withdrawn, agreed to again, and erased": (
+        ("withdraw", (0, [0, 4]), "marketing.email"), ("grant", (0, [4])), ("erase", 0),
+    ),
+    "objected when only her number led to her old address": (
+        *_MOVED, ("object", (0, [0]), ["site.improve"]), ("erase", 0),
+    ),
+    "restricted when only her number led to her old address": (
+        *_MOVED, ("restrict", (0, [0]), ()), ("erase", 0),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("steps", PLAIN.values(), ids=PLAIN)
+def test_what_was_refused_outlives_her_number(made: Any, steps: Sequence[Step]) -> None:
+    obeys(made, (steps, range(8), ["refused"] * 8), True)
 
 
 @pytest.mark.soak

@@ -547,6 +547,12 @@ PLAIN: Final[dict[str, list[Step]]] = {
         ("row", "club", 0, 1), ("row", "club", 0, 1), ("row", "club", 1, 1), ("away", "club"),
         ("erase", 1, True), ("erase", 1, False),
     ],
+    "met in a row that came while an older erasure was under way": [
+        ("away", "shop"), ("erase", 2, False), ("row", "club", 2, 1), ("erase", 3, True),
+    ],
+    "taken over from a child's case by a later one": [
+        ("away", "shop"), ("erase", 2, True), ("row", "club", 2, 1), ("erase", 3, False),
+    ],
     "hers by one number and another's by the next": [
         ("row", "club", 0, 1), ("row", "shop", 0, 1), ("erase", 3, False), ("decide", 1, "same"),
     ],

@@ -107,6 +107,25 @@ def test_what_was_recorded_of_a_request_is_not_taken_back_on_her_page(records, a
     assert held(records, ana) == {f"objection:{MAIL}"}
 
 
+def test_what_was_taken_back_outlives_her_until_she_agrees_again(records, ana: int) -> None:
+    other, third = Identifier("email", "ana@example.net"), Identifier("account", "7")
+    records.subjects.link(ana, [other, third], "asserted", NOW)
+    records.consents.grant(ana, "a", NOW, source="form")
+    records.consents.withdraw(ana, MAIL, NOW, source="mail")
+    records.consents.grant(ana, MAIL, NOW, source="form")
+    records.suppressions.outlive([ana], NOW)
+    records.subjects.forget([ana])
+    every = records.suppressions.channels_of([ANA, other, third])
+    assert every == [{f"{FACT}withdrawn:{MAIL}"}] * 3
+    again = records.subjects.of([other], NOW + DAY)
+    records.consents.grant(again, "a", NOW + DAY, source="form")
+    assert held(records, again, NOW + DAY) == {"consent:a", f"withdrawn:{MAIL}"}
+    records.consents.grant(again, MAIL, NOW + DAY, source="form")
+    assert held(records, again, NOW + DAY) == {"consent:a", f"consent:{MAIL}"}
+    # Nobody knows that this is hers as well.
+    assert records.suppressions.channels(ANA) == {f"{FACT}withdrawn:{MAIL}"}
+
+
 # The law of two times, against a list that is gone through by hand.
 _ACTS = st.lists(
     st.tuples(

@@ -23,7 +23,7 @@ from kept.database import Connection, Database
 from kept.datamap.map import Dataset, Field, Link
 from kept.errors import DatabaseError, UsageError
 from kept.model.decision import Facts
-from kept.records.suppression import fact_of
+from kept.records.suppression import agreed, fact_of
 from kept.wire import Statement
 
 #: Columns of bits, 63 each, in order: bit n of a word of facts is bit n % 63 of WORDS[n // 63].
@@ -172,6 +172,11 @@ class Consents:
                 (now, source, *_columns(said)),
             )
             c.execute("DELETE FROM subject_facts WHERE subject = ANY(%s)", (people,))
+            if again := [
+                (one.subject, fact) for one in said for fact, holds in one.facts
+                if fact.startswith("withdrawn:") and not holds
+            ]:  # fmt: skip
+                agreed(c, again)
         met = {int(subject): int(epoch) - times[int(subject)] for subject, epoch in rows}
         epochs = []
         for one in said:

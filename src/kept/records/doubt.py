@@ -175,10 +175,16 @@ class Doubts:
         said = json.dumps([[i.kind, i.value] for i in (pair.one, pair.other)]).encode()
         return self._vault.seal(case.key_subject, _CLASS, said, _LABEL, connection=connection)
 
-    def met_with(self, ones: Sequence[Identifier], *, settled: bool = False) -> list[Doubt]:
-        """Those that were met with one of these, and wait; with `settled` also the decided ones."""
-        macs = {identity_mac(self._vault, one) for one in ones}
-        return self._read("(%s OR d.outcome IS NULL) AND d.mac = ANY(%s)", (settled, list(macs)))
+    def met_with(self, ones: Sequence[Identifier]) -> list[Doubt]:
+        """Those that were met with one of these, decided or not."""
+        return self._read("d.mac = ANY(%s)", ([identity_mac(self._vault, one) for one in ones],))
+
+    def naming(self, ones: Sequence[Identifier]) -> list[Doubt]:
+        """Those that wait and name one of these, whoever of the two has asked."""
+        macs = [identity_mac(self._vault, one) for one in ones]
+        return self._read(
+            "d.outcome IS NULL AND (d.mac = ANY(%s) OR d.other_mac = ANY(%s))", (macs, macs)
+        )
 
     def waiting_as(self, pairs: Sequence[Pair]) -> list[tuple[Doubt, Pair]]:
         """Those that wait as one of these pairs, by whichever of the two people it was met."""

@@ -26,6 +26,8 @@ ALL: Final = ""
 FACT: Final = ":"
 #: The source of what an erasure leaves: nobody brings in again whom it was about.
 ERASURE: Final = "erasure"
+#: The source of what somebody had taken back who is known no more, until she agrees anew.
+WITHDRAWN: Final = "withdrawn"
 #: The source of what was refused in a browser, by nobody in particular.
 BROWSER: Final = "browser"
 #: From the page of the person herself, one press of a mail program, a signal of her browser there.
@@ -117,6 +119,24 @@ class Suppressions:
             ).fetchall()
             _stale(c, [m for m, _ in rows])
         return len(new)
+
+    def outlive(
+        self, subjects: Sequence[int], now: dt.datetime, *, connection: Connection | None = None
+    ) -> None:
+        """What people ever took back holds under all that leads to them, also when they are gone:
+        a yes that they said after it goes with them. A later one ends it (`agreed`).
+        """
+        with self._database.within(connection) as c:
+            rows = c.execute(
+                "INSERT INTO suppression (mac, kind, channel, source, since)"
+                " SELECT DISTINCT i.suppress, i.kind, %s || f.fact, %s, %s::timestamptz"
+                " FROM fact f JOIN identity i USING (subject)"
+                " WHERE subject = ANY(%s) AND f.fact LIKE 'withdrawn:%%' AND f.holds"
+                " ON CONFLICT (mac, channel) DO NOTHING RETURNING mac",
+                (FACT, WITHDRAWN, now, list(subjects)),
+            ).fetchall()
+            if rows:
+                _stale(c, [bytes(mac) for (mac,) in rows])
 
     def lift(
         self,
@@ -216,6 +236,21 @@ class Suppressions:
         """What `channels` asks, for who asks several things at once: rows of one channel."""
         mac = suppression_mac(self._vault, person)
         return "SELECT channel FROM suppression WHERE mac = $1::bytea", (mac,)
+
+
+def agreed(c: Connection, again: Iterable[tuple[int, str]]) -> None:
+    """What people had taken back before they were erased ends: (person, fact) of what they agree
+    to again, under all that leads to them.
+    """
+    people, facts = zip(*again, strict=True)
+    rows = c.execute(
+        "DELETE FROM suppression s USING identity i, unnest(%s::bigint[], %s::text[]) a (who, fact)"
+        " WHERE i.subject = a.who AND s.mac = i.suppress AND s.channel = %s || a.fact"
+        " AND s.source = %s RETURNING s.mac",
+        (list(people), list(facts), FACT, WITHDRAWN),
+    ).fetchall()
+    if rows:
+        _stale(c, [bytes(mac) for (mac,) in rows])
 
 
 def _weaker(source: str) -> list[str]:

@@ -26,6 +26,7 @@ from kept.records.case import Case, State
 from kept.records.subject import LINKING
 from kept.records.suppression import FACT
 from kept.terms import clocks
+from kept.terms.evidence import COUNTED
 from kept.terms.identifiers import Identifier
 
 _SEVERAL: Final = (
@@ -43,9 +44,9 @@ ANY_GROUND: Final = GROUNDS - {"agreed", "hold"}
 class Whom:
     """Whom a choice reaches: by which identifiers, known under which numbers, with which rows.
 
-    `identifiers` are those given and those that her own rows hold, as far as they lead to
-    nobody else. `held`: whether anything is held under what was given, or may be, where a system
-    could not be asked.
+    `identifiers` are those given, those linked to her and those that her own rows hold, as far as
+    they lead to nobody else. `held`: whether anything is held under what was given, or may be,
+    where a system could not be asked.
     """
 
     subjects: tuple[int, ...]
@@ -162,7 +163,11 @@ def whom(
         if not several:
             raise
         rows, warnings = {}, (*warnings, _SEVERAL)
-    identifiers, left_out = own_identifiers(controller, given, rows)
+        linked = []
+    else:  # an erasure by one of these takes the number that leads from it to her choice
+        linked = [i for s in subjects for i, word in controller.subjects.identifiers(s)
+                  if word in COUNTED]  # fmt: skip
+    identifiers, left_out = own_identifiers(controller, given, rows, linked)
     warnings += left_out
     if rows:
         warnings += coverage(controller, case, rows, now).words
@@ -176,16 +181,17 @@ def whom(
 
 def own_identifiers(
     controller: Controller, given: Sequence[Identifier], rows: Mapping[Place, KeyTable],
-    *, wide: bool = False,
+    linked: Sequence[Identifier] = (), *, wide: bool = False,
 ) -> tuple[tuple[Identifier, ...], tuple[str, ...]]:  # fmt: skip
-    """What names her: what was given, and what her rows hold as far as it leads to nobody else;
-    and in words what was left out. Only for rows that are known to be one person's. `wide`: also
-    what leads to a number here that was not known as hers, where her rows alone hold it.
+    """What names her: what was given, and what is `linked` to her or her rows hold, as far as it
+    leads to nobody else; and in words what was left out. Only for rows that are known to be one
+    person's. `wide`: also what leads to a number here that was not known as hers, where her rows
+    alone hold it.
     """
     known = {(i.kind, i.normalised): i for i in given if i.kind in LINKING}
     warnings: tuple[str, ...] = ()
     subjects, own = set(controller.subjects.find(given)), _named(controller, rows)
-    for _, one in controller.identifiers(rows):
+    for one in (*linked, *(i for _, i in controller.identifiers(rows))):
         if one.kind not in LINKING or (one.kind, one.normalised) in known:
             continue
         # An address in her rows may be somebody else's as well: it would bind him too.

@@ -220,7 +220,7 @@ def going_over(
     hers = [i for one in people for i in one if i.kind in LINKING]
     own = {_named(i) for i in hers}
     found: dict[str, tuple[Doubt, Pair]] = {}
-    for one in controller.doubts.met_with(hers, settled=True):
+    for one in controller.doubts.met_with(hers):
         with contextlib.suppress(Shredded):  # the case of a child forgot whose it is
             pair = controller.doubts.pair(one)
             if _named(pair.other) not in own:
@@ -298,7 +298,7 @@ def _doubts(controller: Controller, case: Case) -> list[Doubt]:
     if case.right != "erasure" or (mine and case.ground != CHILD):
         return mine
     with contextlib.suppress(Shredded):  # the case of a child forgot whose it is
-        for one in controller.doubts.met_with(known_of(controller, case), settled=True):
+        for one in controller.doubts.met_with(known_of(controller, case)):
             later = one.number > case.number and controller.cases.get(one.case).right == "erasure"
             if one.case != case.id and (later or case.ground == CHILD):
                 mine.append(one)

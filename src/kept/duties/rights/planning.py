@@ -7,11 +7,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from kept.controller import REGISTRY, Controller, Place
+from kept.controller import REGISTRY, SUBJECT, Controller, Place
 from kept.controller.naming import recognised
 from kept.datamap.reach import shape
 from kept.decide import due, mentions, ties
@@ -34,7 +34,7 @@ from kept.model.codec import encode_plan
 from kept.model.plan import Action, Plan, Step
 from kept.model.select import KeyRow, KeySet, KeyTable
 from kept.records.actor import Actor
-from kept.records.case import NEEDLES, Case
+from kept.records.case import NEEDLES, Case, StepState
 from kept.records.declared import SYSTEM
 from kept.records.doubt import Doubt, Pair
 from kept.records.hold import Hold
@@ -262,10 +262,11 @@ def keep(
     now: dt.datetime,
     connection: Any,
     once: Sequence[KeyRow] = (),
+    came: Collection[tuple[str, str]] = (),
 ) -> list[Entry]:
     """Beside the sealed plan: the suppression, the way back to what stays, and by what she is
     looked for once more when all is done. The entries of the plan, to be appended in the same
-    transaction.
+    transaction. `came`: what rows say that are left to her; what was met of these is decided.
     """
     retained = [
         (s.system, s.dataset, s.keys, s.reason)
@@ -274,8 +275,12 @@ def keep(
     ]
     flat = [i for one in known.people for i in one]
     controller.suppressions.add(flat, now, source=ERASURE, connection=connection)
+    numbers = [int(str(k[0])) for s in made.steps if (s.system, s.dataset) == SUBJECT
+               for k in s.keys.values]  # fmt: skip
+    controller.suppressions.outlive(numbers, now, connection=connection)
     take_over(controller, case, known.people, known.met, connection)
-    controller.doubts.forget(case, flat, connection=connection)
+    gone = [i for i in flat if (i.kind, i.normalised) not in came]
+    controller.doubts.forget(case, gone, connection=connection)
     controller.locator.store(case, known.people, retained, now, connection=connection)
     named = tuple((who, (i.kind, i.value)) for who, one in enumerate(known.people) for i in one)
     sealed = {
@@ -353,9 +358,11 @@ def undecided(controller: Controller, case: Case) -> list[Doubt]:
     goes over to it when it is carried out.
     """
     waits = controller.doubts.all(case=case.id)
-    looked = case.right == "erasure" and case.state in BEFORE and has_met(controller, case)
-    if case.ground == CHILD or looked:
-        waits += controller.doubts.met_with(known_of(controller, case))
+    if case.ground == CHILD:
+        waits += controller.doubts.naming(known_of(controller, case))
+    elif case.right == "erasure" and case.state in BEFORE and has_met(controller, case):
+        met = controller.doubts.met_with(known_of(controller, case))
+        waits += [one for one in met if one.outcome is None]
     return list({one.id: one for one in waits}.values())
 
 
@@ -435,14 +442,36 @@ def ask_again(
         rows = hers[place].rows if place in hers else ()
         hers[place] = KeyTable(s.keys.fields, (*rows, *s.keys.rows))
     found = _known(known, controller, hers, before.spelt, called if extended.unreached else ())
+    left = controller.identifiers(_left(controller, case, again, extended))
+    came = {(i.kind, i.normalised) for _, i in left}
     with controller.database.connection() as connection:
         with connection.pipeline():
             controller.cases.extend_plan(case, extended, added, now, connection=connection)
             entries = keep(
-                controller, case, extended, found, values, actor, now, connection, before.former
-            )
+                controller, case, extended, found, values, actor, now, connection, before.former,
+                came=came,
+            )  # fmt: skip
         controller.ledger.append_in(connection, entries)
     return extended
+
+
+def _left(controller: Controller, case: Case, again: Plan, made: Plan) -> dict[Place, KeyTable]:
+    """Rows that came since where she may have come back of her own will: none of them goes."""
+    done = {r.number for r in controller.cases.steps(case) if r.state is StepState.DONE}
+    met = {
+        (s.system, s.dataset, ties.norm(key))
+        for s in made.steps
+        if s.number not in done or s.action is not Action.DELETE
+        for key in s.keys.values
+    }
+    found: dict[Place, KeyTable] = {}
+    for s in again.steps:
+        place = (s.system, s.dataset)
+        rows = tuple(row for row in s.keys.rows if (*place, ties.norm(row[1])) not in met)
+        if rows and s.action is not Action.REDACT:
+            before = found[place].rows if place in found else ()
+            found[place] = KeyTable(s.keys.fields, (*before, *rows))
+    return found
 
 
 def met_again(
