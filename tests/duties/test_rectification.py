@@ -313,6 +313,14 @@ def test_what_a_law_keeps_or_an_engine_makes_is_asked_of_nobody(leads: Path) -> 
     assert (one.dataset, task.fields) == ("score", ("worth",))
 
 
+def test_a_name_that_names_her_has_copies_that_are_only_names(leads: Path) -> None:
+    edit(leads / "shop.yml", "name: {category: contact.name,",
+         "name: {category: contact.name, identifies: name,")  # fmt: skip
+    with Controller.open(deployment.read(leads)) as controller:
+        assert _rectify(controller, NAME, "Ana Neill").complete
+    assert (1, "Ana Neill") in sql(leads, "SELECT id, who FROM lead")
+
+
 def test_who_handled_it_and_is_called_as_she_is_keeps_the_name(leads: Path) -> None:
     edit(leads / "shop.yml", "who: {category: contact.name}",
          "who: {category: contact.name, others: staff}")  # fmt: skip

@@ -36,9 +36,9 @@ class Wrong:
 
 
 def copies(dataset: Dataset, source: Field, beside: Sequence[Field]) -> list[Field]:
-    """The fields of another dataset that can hold a copy of `source`: of its very category, or
-    naming a person by the same kind of identifier; none that is made of other data, and none
-    that names somebody else, who may be called as she is.
+    """The fields of another dataset that can hold a copy of `source`: of its very category (also of
+    a name that names her), or naming a person by the same kind of identifier; none that is made of
+    other data, and none that names somebody else, who may be called as she is.
 
     `beside` are the fields of the source's own row. None of them is a copy, and a field whose
     name is more like one of theirs than like the source's (a billing state, not a billing city)
@@ -51,11 +51,15 @@ def copies(dataset: Dataset, source: Field, beside: Sequence[Field]) -> list[Fie
         if dataset.said(f) != "derived"
         and f.computed is None
         and (
-            f.category == source.category
-            and f.others not in ("staff", "person")
-            and all(_alike(f, source) >= _alike(f, rival) for rival in rivals)
-            if source.identifies is None
-            else f.identifies == source.identifies
+            (source.identifies is not None and f.identifies == source.identifies)
+            # Many are called by one name: where it is told apart as what names her, elsewhere it
+            # may only be hers.
+            or (
+                source.identifies in (None, "name")
+                and f.category == source.category
+                and f.others not in ("staff", "person")
+                and all(_alike(f, source) >= _alike(f, rival) for rival in rivals)
+            )
         )
     ]
 
