@@ -37,7 +37,7 @@ def test_requests_what_is_remembered_and_what_stays_are_told(world: Path, tmp_pa
         done = rights.erase(controller, Request((), override="test", case=first.case), NOW)
         said, _ = _own(controller, tmp_path / "2.zip")
         assert "3 requests" in said[0]
-        assert f"(case {first.case}, done; others who had your data are still to" in said[0]
+        assert f"(case {first.case}, done; others are still to answer" in said[0]
         assert any("not to be used again" in line for line in said)
         assert any("had to stay can be found" in line for line in said)
         # Packages from before the erasure are in the world; it says so, and of nobody else's.
