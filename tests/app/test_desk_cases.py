@@ -653,6 +653,11 @@ def test_who_entered_a_withdrawal_does_not_erase_what_is_due_but_in_an_emergency
     world.sql(desk.directory, new)
     one = case(desk, "withdrawal", (Identifier("email", "ida@example.org"),), HOW, by="olga")
     path, olga = f"/desk/cases/{one}", at(desk, "olga")
+    # Nor with the press by which it holds, which no page offers.
+    olga.post(f"{path}/plan", purpose="communicate")
+    olga.post(f"{path}/carry-out", erase="yes")
+    working.finish()
+    assert world.sql(desk.directory, "SELECT count(*) FROM note WHERE id = 62") == [(1,)]
     page = carried(desk, one, purpose="communicate")
     assert "It takes somebody else to erase it: who entered a request" in page
     assert olga.post(f"{path}/carry-out", erase="yes").status_code == 400

@@ -17,7 +17,9 @@ from tests.world import NOW
 
 import kept_verify
 from kept.decide.use import use
+from kept.duties import rights
 from kept.duties.preferences import changing, letters
+from kept.duties.rights import Request
 from kept.model.decision import Ask
 from kept.records.preference import read, token, way_of
 from kept.records.suppression import BROWSER
@@ -334,6 +336,28 @@ def test_it_holds_after_an_erasure(world: Desk, her: str) -> None:
     assert not allowed(world, her)
     answer = world.post(stop.removeprefix(OWN), {"List-Unsubscribe": "One-Click"})
     assert "Stopped" in answer.text
+
+
+def test_a_yes_after_an_erasure(world: Desk, her: str) -> None:
+    """A form alone does not lift it (whoever knows her address can send one); her code does."""
+    who, fields = parse(f"email={her}"), {"email": her, "words": "Good."}
+    subscribe(world, her)
+    assert sent(world.controller, "testimonial", world.now, **fields).taken
+    path = page_of(world, her)
+    save(world, path, off="testimonial")
+    save(world, path, off="marketing.email")
+    assert rights.erase(world.controller, Request(((who,),), override="test"), world.now)
+    assert not world.controller.subjects.find([who])
+    assert not sent(world.controller, "testimonial", world.now, **fields).taken
+    step = save(world, path, on="testimonial")
+    assert "want" in Fields(step.text).names
+    send = {"do": "send", "want": "testimonial", "email": her}
+    ask = dict(Fields(world.post(path, send).text).fields)["ask"]
+    answer = world.post(path, {"do": "code", "ask": ask, "code": world.inbox.code(her)})
+    assert "Your no is taken back" in answer.text
+    assert sent(world.controller, "testimonial", world.now, **fields).taken
+    # The rest stays.
+    assert ":withdrawn:marketing.email" in world.controller.suppressions.channels(who)
 
 
 @pytest.mark.parametrize("use_", ["page", "stop", "back"])

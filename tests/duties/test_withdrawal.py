@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,30 @@ def test_a_hold_keeps_what_is_due(controller: Controller, agreed: int, letters: 
     assert answer.due[0].reason is not None
     assert _ids(letters) == [1, 2, 3, 4]
     assert answer.complete
+
+
+def test_what_is_due_takes_another_person_by_command_as_at_the_desk(
+    controller: Controller, agreed: int, letters: Path
+) -> None:
+    """Who entered it; and, of what is large, who drew it up: at once, or after it holds."""
+    controller.desk = replace(controller.desk, large=1)
+    mia = Request(((ANA,),), "Mia", "approver", evidence="she called from her number")
+    with pytest.raises(Denied, match="who entered a request"):
+        rights.withdraw(controller, mia, ["marketing"], NOW, region="EEA", erase=True)
+    hers = replace(mia, people=(), evidence=None, case=controller.cases.all()[-1].id)
+    ira = replace(hers, actor="Ira")
+    with pytest.raises(Denied, match="another than who drew it up"):
+        rights.withdraw(controller, ira, ["marketing"], NOW, region="EEA", erase=True)
+    assert _allowed(controller, MAIL), "what is refused changes nothing"
+    assert not rights.withdraw(controller, ira, ["marketing"], NOW, region="EEA").complete
+    for one, why in ((hers, "who entered a request"), (ira, "another than who drew it up")):
+        with pytest.raises(Denied, match=why):
+            rights.withdraw(controller, one, (), NOW, erase=True)
+    assert _ids(letters) == [1, 2, 3, 4]
+    alone = replace(ira, alone="nobody else is here before the day")
+    assert rights.withdraw(controller, alone, (), NOW, erase=True).complete
+    assert _ids(letters) == [2, 3]
+    assert [a.name for a in controller.watch.alerts()] == ["Ira"]
 
 
 def test_who_is_not_known_yet_is_so_from_then_on(controller: Controller) -> None:

@@ -126,6 +126,28 @@ def test_what_was_taken_back_outlives_her_until_she_agrees_again(records, ana: i
     assert records.suppressions.channels(ANA) == {f"{FACT}withdrawn:{MAIL}"}
 
 
+def test_what_was_taken_back_binds_nobody_else_by_what_they_share(records, ana: int) -> None:
+    """A browser at home, a mailbox of two; what somebody only claims stays hers who proved it."""
+    home, both, own, claimed = (
+        Identifier("cookie", "c" * 32), Identifier("email", "both@example.org"),
+        Identifier("phone", "+49 30 123456"), Identifier("email", "ana@example.net"),
+    )  # fmt: skip
+    ben, eve = (
+        records.subjects.of([Identifier("email", f"{n}@example.org")], NOW) for n in ("ben", "eve")
+    )
+    for who, evidence, names in (
+        (ana, "seen", [home]), (ana, "used", [both, own, claimed]), (ben, "seen", [home]),
+        (ben, "used", [both]), (eve, "asserted", [claimed]),
+    ):  # fmt: skip
+        records.subjects.link(who, names, evidence, NOW)
+    records.consents.grant(ben, MAIL, NOW, source="form")
+    records.consents.withdraw(ana, MAIL, NOW, source="mail")
+    records.suppressions.outlive([ana], NOW)
+    met = [bool(one) for one in records.suppressions.channels_of([ANA, own, claimed, home, both])]
+    assert met == [True, True, True, False, False]
+    assert held(records, ben) == {f"consent:{MAIL}"}
+
+
 # The law of two times, against a list that is gone through by hand.
 _ACTS = st.lists(
     st.tuples(

@@ -17,6 +17,7 @@ from kept.database import Connection, Database
 from kept.datamap.map import Dataset, Field, OnErase
 from kept.keys import Vault
 from kept.records.subject import LINKING, suppression_mac
+from kept.terms.evidence import COUNTED
 from kept.terms.identifiers import Identifier
 from kept.wire import Statement
 
@@ -124,16 +125,27 @@ class Suppressions:
         self, subjects: Sequence[int], now: dt.datetime, *, connection: Connection | None = None
     ) -> None:
         """What people ever took back holds under all that leads to them, also when they are gone:
-        a yes that they said after it goes with them. A later one ends it (`agreed`).
+        a yes that they said after it goes with them. A later one ends it (`agreed`). What leads to
+        somebody else as well is left out: it would bind him too.
         """
         with self._database.within(connection) as c:
             rows = c.execute(
                 "INSERT INTO suppression (mac, kind, channel, source, since)"
-                " SELECT DISTINCT i.suppress, i.kind, %s || f.fact, %s, %s::timestamptz"
+                " SELECT DISTINCT i.suppress, i.kind, %(fact)s || f.fact, %(source)s,"
+                " %(now)s::timestamptz"
                 " FROM fact f JOIN identity i USING (subject)"
-                " WHERE subject = ANY(%s) AND f.fact LIKE 'withdrawn:%%' AND f.holds"
+                " WHERE subject = ANY(%(who)s) AND f.fact LIKE 'withdrawn:%%' AND f.holds"
+                " AND NOT EXISTS (SELECT FROM identity o WHERE o.mac = i.mac"
+                " AND o.subject <> ALL(%(who)s) AND (o.evidence = ANY(%(sure)s)"
+                " OR i.evidence <> ALL(%(sure)s)))"
                 " ON CONFLICT (mac, channel) DO NOTHING RETURNING mac",
-                (FACT, WITHDRAWN, now, list(subjects)),
+                {
+                    "fact": FACT,
+                    "source": WITHDRAWN,
+                    "now": now,
+                    "who": list(subjects),
+                    "sure": list(COUNTED),
+                },
             ).fetchall()
             if rows:
                 _stale(c, [bytes(mac) for (mac,) in rows])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
@@ -288,6 +289,11 @@ def withdraw_command(
         bool,
         Parameter(help="also erase the data that rested on the consent alone", negative=""),
     ] = False,
+    alone: Annotated[
+        str | None,
+        Parameter(help="REASON for which an erasure that takes two people cannot wait for another;"
+                  " officers are alerted"),
+    ] = None,
     override: Override = None,
     evidence: Evidence = None,
     same_person: SamePerson = None,
@@ -295,12 +301,13 @@ def withdraw_command(
     show: Show = False,
     acting: Acting = ACTING,
     common: Common = COMMON,
-) -> int:
+) -> int:  # fmt: skip
     """A person takes consent back: what rests on it stops, all else goes on and is listed."""
     request = request_of(
         identity, identity_file, override, evidence, case, acting, same_person, people,
         region=region, arrived=arrived,
     )  # fmt: skip
+    request = replace(request, alone=said(alone, "--alone"))
     say, now = common.out, acting.moment
     if erase:
         # Erasing is for those who may erase, whatever it is for.

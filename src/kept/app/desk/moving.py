@@ -141,7 +141,7 @@ def carry(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
             return back(path, "busy")
     except KeptError as problem:
         return shown(request, state, one, said(problem))
-    carry_out(controller, one.id, who, state.clock, erase=erase)
+    carry_out(controller, one.id, who, state.clock, erase=erase, alone=alone)
     run = controller.casework.run(one)
     return back(path, "begun" if run is not None and run.ended_at is None else "")
 

@@ -19,7 +19,7 @@ from kept.keys import PERSON
 from kept.ledger.entry import Entry, name
 from kept.records.intake import Typed
 from kept.records.preference import Way, read, token
-from kept.records.suppression import FACT, OWN, PAGE, SIGNAL
+from kept.records.suppression import FACT, OWN, PAGE, SIGNAL, WITHDRAWN
 
 #: Whence what holds again comes: by a code, or because a no was taken back at once.
 BY_CODE: Final = "preferences-code"
@@ -177,6 +177,11 @@ def _allow(
                 )
                 body = {"purpose": name(rest), "source": name(PAGE)}
                 entries.append(Entry("objection.made", now, body))
+        # What her own no had taken back, and an erasure left: else no form could ask her again.
+        for term in sorted(near) if purpose in done else ():
+            controller.suppressions.lift_hashed(
+                macs, sources=[WITHDRAWN], channel=f"{FACT}withdrawn:{term}", connection=c
+            )
         for subject in people:
             given = _given(controller, subject, purpose, now, c)
             if given is not None:

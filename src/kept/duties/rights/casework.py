@@ -225,9 +225,9 @@ def begin(
 ) -> bool:  # fmt: skip
     """Claim a case to carry it out; False where somebody is at it. UsageError where it cannot be.
 
-    Whoever began it calls `carry_out` then, once. With `erase` also what is due because of a
-    withdrawal: Denied where that takes another person than this one. `alone` is the reason why it
-    could not wait for him: officers are alerted.
+    Whoever began it calls `carry_out` then, once, with the same words. With `erase` also what is
+    due because of a withdrawal: Denied where that takes another person than this one. `alone` is
+    the reason why it could not wait for him.
     """
     case = controller.cases.get(case_id)
     require_known_asker(controller, case)
@@ -238,31 +238,26 @@ def begin(
             + (" and approved" if case.right in APPROVED else ""),
             met=f"a case that is {case.state}",
         )
-    rows = due(controller, case) if erase else 0
-    against = bool(rows and controller.stands_against(case, actor.name, rows))
-    if against and alone is None:
+    if erase and alone is None and (rows := due(controller, case)):
         controller.approving(case, actor, rows)
     with controller.database.connection() as c:
-        begun = controller.casework.begin(case, actor, now, connection=c)
-        if begun and against and alone is not None:
-            entries = controller.alone(case, actor, rows, "approve", alone, now, connection=c)
-            controller.ledger.append_in(c, entries)
-        return begun
+        return controller.casework.begin(case, actor, now, connection=c)
 
 
 def carry_out(
     controller: Controller, case_id: str, actor: Actor, now: Callable[[], dt.datetime],
-    *, erase: bool = False,
+    *, erase: bool = False, alone: str | None = None,
 ) -> None:  # fmt: skip
     """Carry out a case that was claimed, tell whoever is to be told, and say how it ended. With
-    `erase` also what is due because of a withdrawal.
+    `erase` also what is due because of a withdrawal; of one who does that `alone`, where it takes
+    another person, officers are alerted.
     """
     case = controller.cases.get(case_id)
     outcome, problem = "failed", None
     try:
         looked = controller.casework.looked_at(case) or {}
         given = {**looked.get("given", {}), "erase": erase}
-        request = _request(controller, case, given, actor)
+        request = replace(_request(controller, case, given, actor), alone=alone)
         complete = _CARRIES[case.right](controller, request, given, looked.get("plan"), now())
         outcome = "complete" if complete else "incomplete"
         controller.deliver(now())

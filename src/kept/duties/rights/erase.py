@@ -278,14 +278,14 @@ def _refuse_away(controller: Controller, case: Case, made: Plan) -> None:
 
 def may_approve(
     controller: Controller, case: Case, actor: Actor, rows: int, alone: str | None,
-    now: dt.datetime,
+    now: dt.datetime, *, draws: bool = True,
 ) -> None:  # fmt: skip
-    """Refuse the approval of a plan that is drawn up with it, where that takes another person; of
-    one done alone officers are alerted.
+    """Refuse the approval of a plan, where that takes another person; of one done alone officers
+    are alerted. `draws`: it is drawn up with that.
     """
     if alone is None or actor.role == OPERATOR:
-        controller.approving(case, actor, rows, draws=True)
-    elif controller.stands_against(case, actor.name, rows, draws=True):
+        controller.approving(case, actor, rows, draws=draws)
+    elif controller.stands_against(case, actor.name, rows, draws=draws):
         with controller.database.connection() as c:
             entries = controller.alone(case, actor, rows, "approve", alone, now, connection=c)
             controller.ledger.append_in(c, entries)

@@ -36,6 +36,7 @@ from kept.duties.rights.choice import (
     told,
     whom,
 )
+from kept.duties.rights.erase import may_approve
 from kept.duties.rights.identity import of_case
 from kept.duties.rights.proving import require_known_asker
 from kept.duties.rights.request import Request, open_case, way_on
@@ -81,7 +82,8 @@ def withdraw(
 
     Given a case that was begun, go on with what is left of it; its purposes are known then. Where
     she is stands in the case, once it was said.
-    `complete` False while data is due, or a system could not be asked.
+    `complete` False while data is due, or a system could not be asked. Denied where what is due
+    takes another person to erase it.
     """
     region = known_region(region)
     if request.case is None:
@@ -113,10 +115,14 @@ def withdraw(
                 over = _over(controller, _facts(controller, her, now), parts, region)
                 left = _left(controller, case, made, over, anew)
                 made = replace(made, steps=tuple(s for s in made.steps if s.number not in left))
+            if erase and (rows := _to_go(controller, case, made)):
+                may_approve(controller, case, actor, rows, request.alone, now, draws=False)
         else:
             purposes = known_purposes(controller.bundle, purposes)
             parts = _parts(controller, her, purposes, now)
             made = _due(controller, case, people, her, parts, region, now)
+            if erase and (rows := _to_go(controller, case, made)):
+                may_approve(controller, case, actor, rows, request.alone, now)
             case = _record(controller, case, her, people, parts, made, actor, now)
         steps, statements = carry.shown(made), {}
         done = not made.steps
@@ -149,6 +155,13 @@ def withdraw(
             controller, case, her, purposes, region, steps, made, now, executed=True,
             complete=complete, statements=statements, had=had,
         )  # fmt: skip
+
+
+def _to_go(controller: Controller, case: Case, made: Plan) -> int:
+    """How many rows a plan destroys that have not gone yet."""
+    done = {r.number for r in controller.cases.steps(case) if r.state is StepState.DONE}
+    stay = (Action.READ, Action.RETAIN)
+    return sum(s.rows for s in made.steps if s.number not in done and s.action not in stay)
 
 
 def _parts(
