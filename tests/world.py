@@ -181,3 +181,21 @@ def vouch(directory: Path, word: str = VOUCHED) -> None:
     head, mark, rest = text.partition("[choices]")
     own = f'[own]\ncountry = "DE"\nowner = "Jo"\ndeclared = {{{word}}}\n\n{DONE}\n'
     file.write_text(f"{head}{own}{mark}{rest}", "utf-8")
+
+
+#: The map of a system of its own that holds an address of hers, and what was worked out of her.
+STATS = """
+system: stats
+title: Statistics
+country: US
+datasets:
+  score:
+    title: Scores
+    key: [id]
+    retention: messages
+    activities: [communicate]
+    fields:
+      id: {type: integer, nullable: false}
+      mail: {category: contact.email, identifies: email, nullable: false}
+      worth: {category: statistics}
+"""

@@ -12,7 +12,7 @@ import pytest
 from httpx import Response
 from tests.app.desk import HOST, Browser, Desk, opened
 from tests.app.test_desk_cases import words
-from tests.world import AGENCY
+from tests.world import AGENCY, STATS
 
 from kept import deployment
 from kept.controller import Controller
@@ -200,23 +200,6 @@ def test_the_latest_come_first(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> N
     assert f'value="{first.id}"' in page
     assert page.count('action="/desk/tasks/show"') == 1
     assert f"And {len(waits) - 1} more" in words(page)
-
-
-STATS = """
-system: stats
-title: Statistics
-country: US
-datasets:
-  score:
-    title: Scores
-    key: [id]
-    retention: messages
-    activities: [communicate]
-    fields:
-      id: {type: integer, nullable: false}
-      mail: {category: contact.email, identifies: email, nullable: false}
-      worth: {category: statistics}
-"""
 
 
 @pytest.fixture

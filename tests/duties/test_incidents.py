@@ -23,7 +23,7 @@ from kept.records.actor import Actor
 from kept.records.incident import Incident, State
 from kept.terms import incident_rules
 from kept.terms.clocks import Light
-from tests.world import NOW, edit, make, sql
+from tests.world import NOW, STATS, edit, make, sql
 
 HOUR = dt.timedelta(hours=1)
 CONTROL = "security.incidents-are-told-in-time"
@@ -257,23 +257,6 @@ def test_who_was_not_reached_is_told_otherwise_before_it_is_closed(
     assert "3 that a mail server has not taken" in str(met.value)
     mail.deliver(controller, lambda: NOW)
     incidents.close(controller, one.id, "backups are locked", who, NOW)
-
-
-STATS = """
-system: stats
-title: Statistics
-country: US
-datasets:
-  score:
-    title: Scores
-    key: [id]
-    retention: messages
-    activities: [communicate]
-    fields:
-      id: {type: integer, nullable: false}
-      mail: {category: contact.email, identifies: email, nullable: false}
-      worth: {category: statistics}
-"""
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from kept.stores import letters
 from kept.stores.tasks import Answered, Derived, Task
 from kept.stores.tasks import Outcome as Said
 from kept.terms.identifiers import parse
-from tests.world import AGENCY, NOW, edit, make, sql
+from tests.world import AGENCY, NOW, STATS, edit, make, sql
 
 ANA, BEN = parse("email=ana@example.org"), parse("email=ben@example.org")
 COPY = """
@@ -225,23 +225,6 @@ def test_what_is_not_made_anew_is_brought_before_the_officers(scores: Path) -> N
         for task in _to_make_anew(controller):
             _answer(controller, task, Said.DONE, "system-owner", late)
         assert _outcome(controller, late) is Outcome.PASS
-
-
-STATS = """
-system: stats
-title: Statistics
-country: US
-datasets:
-  score:
-    title: Scores
-    key: [id]
-    retention: messages
-    activities: [communicate]
-    fields:
-      id: {type: integer, nullable: false}
-      mail: {category: contact.email, identifies: email, nullable: false}
-      worth: {category: statistics}
-"""
 
 
 @pytest.fixture
