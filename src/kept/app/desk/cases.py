@@ -308,7 +308,7 @@ def shown(
             "go_on": ready and not fresh,
             "erase": bool(due) and ready and lets("rights erase"),
             "pack": one.right in casework.PACKS and one.state not in FINISHED and may_act,
-            "evidence": not proving.standing(controller, one).enough and one.state not in FINISHED
+            "evidence": not asker.enough and one.state not in FINISHED
             and lets("request verify"),
             "confirm": one.right == "rectification" and fresh and controller.post is not None
             and lets("case confirm"),

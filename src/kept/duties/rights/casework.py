@@ -36,7 +36,7 @@ from kept.model.plan import Action, StepResult
 from kept.records.account import Account
 from kept.records.actor import Actor
 from kept.records.case import Case, State
-from kept.records.case_state import FINISHED, StepState
+from kept.records.case_state import FINISHED
 from kept.stores.tasks import Derived, Notice, Outcome, Task
 from kept.terms.rights import CHILD
 
@@ -197,9 +197,8 @@ def due(controller: Controller, case: Case) -> int:
     """
     if case.right != "withdrawal" or case.state is not State.CHECKED:
         return 0
-    over = (StepState.DONE, StepState.LEFT)
     steps = controller.cases.steps(case)
-    return sum(s.planned for s in steps if s.state not in over and s.action not in _STAY)
+    return sum(s.planned for s in steps if not s.state.over and s.action not in _STAY)
 
 
 def waits_for_recipients(controller: Controller, case: Case) -> bool:
