@@ -22,7 +22,7 @@ import kept.duties.table  # noqa: F401 — the shipped controls are known, as wh
 from kept.database import Database
 from kept.embedded import ROLE, SUPERUSER, Server, url_of
 from tests import memory
-from tests.mariadb import PROGRAM, Mariadb
+from tests.mariadb import PROGRAM, SERVER, Mariadb
 from tests.world import make as make_world
 
 # Hundreds of tests start `kept`. Where Python is told to keep no bytecode, each start would compile
@@ -34,8 +34,9 @@ sys.dont_write_bytecode = False
 # a fifth of the time until the first test, and goes on in the tests.
 gc.disable()
 
-#: Lists what was skipped, and lets CI skip for one reason only.
-pytest_plugins = ["tests._skips"]
+#: Lists what was skipped, and lets CI skip for one reason only; a server that fell over by itself
+#: takes no test with it.
+pytest_plugins = ["tests._skips", "tests._falls"]
 
 #: Speed in exchange for durability across power cuts, which no test of these fixtures needs.
 CARELESS = {
@@ -188,12 +189,15 @@ def fresh_pg_url(pg_server: Cluster) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def maria_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mariadb]:
+def maria_server(
+    tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[Mariadb]:
     """The run's MariaDB server; workers of one run share it."""
     if PROGRAM is None:
         pytest.skip("no MariaDB is installed here: `tools/setup system`")
     server = Mariadb(_base(tmp_path_factory) / "mariadb")
     server.acquire()
+    pytestconfig.stash[SERVER] = server
     try:
         yield server
     finally:

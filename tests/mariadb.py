@@ -19,6 +19,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pymysql
+import pytest
 
 _PATHS = "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin"
 #: Where the server's own tables are written down; the files were renamed in version 11.
@@ -28,6 +29,9 @@ _SCRIPTS = [
 ]
 PROGRAM = shutil.which("mariadbd", path=_PATHS) if all(_SCRIPTS) else None
 _PATIENCE = 60.0
+#: How the server begins to tell that it fell, and how much of that is worth reading, in characters.
+_FELL = " got signal "
+_TRACE = 4000
 
 
 class Mariadb:
@@ -89,7 +93,7 @@ class Mariadb:
     def make_database(self, name: str) -> str:
         """An empty database and a role of its own, which may do what Kept needs; its URL."""
         password = secrets.token_urlsafe(12) + "@:/%"
-        self._again()
+        self.again()
         with self.connect() as connection, connection.cursor() as cursor:
             cursor.execute(f"CREATE DATABASE `{name}`")  # in the server's own character set
             cursor.execute(f"CREATE USER `{name}`@localhost IDENTIFIED BY %s", (password,))
@@ -100,19 +104,32 @@ class Mariadb:
             cursor.execute(f"GRANT {rights} ON `{name}`.* TO `{name}`@localhost")
         return self.url(name, name, password)
 
-    def _again(self) -> None:
-        """Start the server again where it fell over by itself (a segmentation fault was seen, once
-        in many runs): the test in which it fell fails, those after it need not.
-        """
+    def again(self) -> None:
+        """Start the server again where somebody uses it and it does not answer."""
         with self._alone():
-            if not _runs(self.pid):
+            if not int(self._users.read_text()):
+                return
+            try:
+                self.connect().close()
+            except pymysql.Error:
+                self._await_end()
                 self.restart()
+
+    def falls(self) -> list[str]:
+        """What the server wrote of each time that it fell by itself, with its own trace.
+
+        It writes of every signal but that with which tests kill it, SIGKILL.
+        """
+        log = self.directory / "log"
+        _, *fallen = log.read_text("utf-8", "replace").split(_FELL) if log.exists() else ("",)
+        return [_FELL + told[:_TRACE] for told in fallen]
 
     def url(self, database: str, user: str, password: str) -> str:
         where = quote(str(self.socket), safe="")
         return f"mariadb://{user}:{quote(password, safe='')}@/{database}?unix_socket={where}"
 
     def drop(self, name: str) -> None:
+        self.again()
         with self.connect() as connection, connection.cursor() as cursor:
             cursor.execute(f"DROP DATABASE IF EXISTS `{name}`")
             cursor.execute(f"DROP USER IF EXISTS `{name}`@localhost")
@@ -159,12 +176,19 @@ class Mariadb:
         if _runs(self.pid):  # else a test has killed it and was stopped before it came back
             with self.connect() as connection, connection.cursor() as cursor:
                 cursor.execute("SHUTDOWN")
+        self._await_end()
+        shutil.rmtree(self.socket.parent, ignore_errors=True)
+        shutil.rmtree(self.directory / "data", ignore_errors=True)
+
+    def _await_end(self) -> None:
         end = time.monotonic() + _PATIENCE
         while _runs(self.pid):
             assert time.monotonic() < end, "the server of the tests did not stop"
             time.sleep(0.05)
-        shutil.rmtree(self.socket.parent, ignore_errors=True)
-        shutil.rmtree(self.directory / "data", ignore_errors=True)
+
+
+#: Under which a run keeps its server, once a test has asked for it.
+SERVER = pytest.StashKey[Mariadb]()
 
 
 def _runs(pid: int) -> bool:
