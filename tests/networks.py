@@ -7,11 +7,12 @@ down, to take and not do, to refuse, or to answer late.
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.serving import running
 
 SECRET = "a secret of the partner"
 
@@ -94,11 +95,5 @@ class _Handler(BaseHTTPRequestHandler):
 def network() -> Iterator[Network]:
     """The service while it is used."""
     server = Network()
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
+    with running(server):
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -11,7 +11,6 @@ import hmac
 import http.server
 import json
 import secrets
-import threading
 import urllib.parse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +19,8 @@ from typing import Any
 
 from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
+
+from tests.serving import running
 
 CLIENT, SECRET = "kept desk", "a secret: with / signs %"
 
@@ -157,13 +158,5 @@ def served(clock: Callable[[], dt.datetime]) -> Iterator[Provider]:
         def log_message(self, *_: object) -> None:
             """Nothing is said."""
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    made.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with running(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as made.url:
         yield made
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import http.server
 import json
-import threading
 import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import pytest
 import kept_verify
 from kept.policy.bundle import load
 from tests.acceptance.conftest import Page, World, decisions, free_port, kept, serving
+from tests.serving import running
 from tests.world import REFERENCE, edit
 
 PATH = "/privacy/choices"
@@ -151,9 +151,11 @@ def place(world: World) -> Iterator[Place]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-    elsewhere = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)
-    threading.Thread(target=elsewhere.serve_forever, daemon=True).start()
-    host = f"127.0.0.1:{elsewhere.server_address[1]}"
+    with running(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)) as elsewhere:
+        yield from _place(world, gone, elsewhere.removeprefix("http://"))
+
+
+def _place(world: World, gone: dict[str, tuple[int, str]], host: str) -> Iterator[Place]:
     directory = world.edition()
     for clause, url in LINKS.items():
         for before in (f"url: {url}", f"words: {url}"):
@@ -174,8 +176,6 @@ def place(world: World) -> Iterator[Place]:
     )  # fmt: skip
     with serving("kept.app", "serve", "--dir", str(directory), "--port", str(port), "--json") as up:
         yield Place(directory, up["url"], world.company.token, gone)
-    elsewhere.shutdown()
-    elsewhere.server_close()
 
 
 @pytest.mark.parametrize("clause", sorted(LINKS))

@@ -22,6 +22,7 @@ from playwright.sync_api import Browser, Page
 from tests import world as small
 from tests.app.conftest import TOKEN
 from tests.browser import COLOURS, NEEDS_CHROMIUM, axe, browser, opened, weak
+from tests.serving import running
 
 from kept import deployment
 from kept.app import web
@@ -126,16 +127,8 @@ def standing(site: Site) -> Iterator[Site]:
             self.end_headers()
             self.wfile.write(text)
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    site.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
+    with running(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as site.url:
         yield site
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.fixture(scope="module")

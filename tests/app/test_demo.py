@@ -10,13 +10,13 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.app.conftest import ROOT, Kept
+from tests.serving import running
 
 from kept import deployment
 from kept.app.commands import demo
@@ -139,15 +139,8 @@ def answering(port: int) -> Iterator[None]:
             self.end_headers()
             self.wfile.write(b"ok" if self.path == "/health" else b"")
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
+    with running(http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)):
         yield
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.mark.soak

@@ -7,7 +7,6 @@ import datetime as dt
 import http.server
 import json
 import os
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ import psycopg
 import pytest
 from tests.agent import Client
 from tests.app.conftest import make, serve
+from tests.serving import running
 
 from kept import deployment
 from kept.embedded import Server
@@ -65,13 +65,8 @@ def listening() -> Iterator[Listener]:
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     one = Listener(server.server_address[1])
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with running(server):
         yield one
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 @pytest.fixture(scope="module")

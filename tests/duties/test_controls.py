@@ -13,7 +13,6 @@ import re
 import shutil
 import sqlite3
 import stat
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -54,6 +53,7 @@ from kept.terms.identifiers import parse
 from tests import forms, importing, releasing
 from tests.networks import network
 from tests.scans import PNG
+from tests.serving import running
 from tests.world import NOW, ROOT, edit, make, sql, vouch
 
 Prepare: TypeAlias = Callable[[Path], None]
@@ -1493,12 +1493,8 @@ def _site(status: int, *, login: bool = False) -> Iterator[str]:
         def log_message(self, format: str, *args: object) -> None:
             del format, args
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
+    with running(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as at:
+        yield at
 
 
 @contextlib.contextmanager
@@ -1523,12 +1519,8 @@ def _answering(client: TestClient[Litestar], leak: str | None) -> Iterator[str]:
         def log_message(self, format: str, *args: object) -> None:
             del format, args
 
-    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with running(http.server.HTTPServer(("127.0.0.1", 0), Handler)) as at:
+        yield at
 
 
 def test_a_page_of_another_deployment_is_not_looked_at(world: Path) -> None:
@@ -2302,15 +2294,8 @@ def _serving(page: str, headers: dict[str, str], style: bytes | None = None) -> 
         def log_message(self, format: str, *args: object) -> None:
             del format, args
 
-    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with running(http.server.HTTPServer(("127.0.0.1", 0), Handler)) as at:
+        yield at
 
 
 def test_what_is_too_much_today_says_nothing_of_the_hours_before(world: Path) -> None:

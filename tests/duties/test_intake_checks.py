@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import http.server
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from kept.controller import Controller
 from kept.controls.evidence import Evidence, Outcome
 from kept.controls.registry import registered
 from kept.controls.runner import run
+from tests.serving import running
 from tests.world import NOW, make
 
 NAME = "rights.requests-need-no-account"
@@ -57,16 +57,8 @@ def serving(
             def log_message(self, format: str, *args: object) -> None:
                 del format, args
 
-        server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            controller.site_url = f"http://127.0.0.1:{server.server_port}"
+        with running(http.server.HTTPServer(("127.0.0.1", 0), Handler)) as controller.site_url:
             yield
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
 
 
 def look(

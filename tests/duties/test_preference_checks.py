@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.server
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,6 +22,7 @@ from kept.duties.preferences import changing
 from kept.records.preference import way_of
 from kept.terms.identifiers import parse
 from tests import forms
+from tests.serving import running
 from tests.world import NOW, make
 
 NAME: Final = "choices.taken-back-as-easily"
@@ -65,13 +65,8 @@ def serving(controller: Controller) -> Iterator[list[Callable[[str, str], str]]]
             def log_message(self, format: str, *args: object) -> None:
                 del format, args
 
-        with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
-            thread = threading.Thread(target=server.serve_forever, daemon=True)
-            thread.start()
-            controller.site_url = f"http://127.0.0.1:{server.server_port}"
+        with running(http.server.HTTPServer(("127.0.0.1", 0), Handler)) as controller.site_url:
             yield change
-            server.shutdown()
-            thread.join()
 
 
 def on(prefix: str, before: str, after: str) -> Callable[[str, str], str]:

@@ -25,6 +25,7 @@ from kept.decide.visit import Visit, judge
 from kept.duties.visits import choosing, links, receipt
 from kept.policy.bundle import Bundle, load
 from kept.terms.signals import Signals
+from tests.serving import running
 from tests.world import NOW, make
 
 STAND: Final = "visits.choices-stand-as-made"
@@ -265,15 +266,8 @@ def elsewhere(gone: set[str]) -> Iterator[str]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with running(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as at:
+        yield at
 
 
 @contextmanager
@@ -295,15 +289,8 @@ def served(controller: Controller, change: Callable[[str, str], str]) -> Iterato
             self.end_headers()
             self.wfile.write(text)
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with running(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as at:
+        yield at
 
 
 @pytest.mark.parametrize("name", ["interop.io", "huettenbund"])

@@ -7,7 +7,6 @@ import gzip
 import json
 import socket
 import ssl
-import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from typing import Any, ClassVar
 from urllib.parse import unquote
 
 import pytest
+from tests.serving import running
 from tests.stores.test_planted_faults import broken_laws
 from tests.stores.vendor import TOKEN, Vendor, vendor
 
@@ -517,19 +517,19 @@ class _Stranger(BaseHTTPRequestHandler):
 def test_strange_answers_are_errors_and_no_other_host_is_asked(
     kind: str, paging: str, words: str, tmp_path: Path
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as trap:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as trap,
+        running(ThreadingHTTPServer(("127.0.0.1", 0), _Stranger)) as host,
+    ):
         trap.settimeout(0.05)
         _Stranger.elsewhere = f"http://127.0.0.1:{trap.getsockname()[1]}/stolen"
-        server = ThreadingHTTPServer(("127.0.0.1", 0), _Stranger)
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-        thread.start()
         (tmp_path / "x.yml").write_text(
             "limits: {rate: 100000, bytes: 1000000, timeout: 0.5, retries: 0, pages: 20}\n"
             f"datasets:\n  thing:\n    read:\n      - {{path: /{kind}, {paging}}}\n",
             "utf-8",
         )
         thing = Dataset("thing", ("id",), {"id": Field("id", "integer")})
-        url = f"http://127.0.0.1:{server.server_address[1]}/api"
+        url = f"{host}/api"
         one = HttpStore("x", [thing], url, options={"describe": tmp_path / "x.yml"})
         try:
             began = time.monotonic()
@@ -542,9 +542,6 @@ def test_strange_answers_are_errors_and_no_other_host_is_asked(
                 trap.accept()
         finally:
             one.close()
-            server.shutdown()
-            server.server_close()
-            thread.join()
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -18,6 +18,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
+from tests.serving import running
+
 from kept.model.values import Value, fold
 from kept.stores.suite import Rows
 
@@ -97,14 +99,8 @@ def vendor(secure: ssl.SSLContext | None = None) -> Iterator[Vendor]:
         server.socket = secure.wrap_socket(
             server.socket, server_side=True, do_handshake_on_connect=False
         )
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
+    with running(server):
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def told(value: Value) -> Any:

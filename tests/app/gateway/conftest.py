@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 import pytest
 from tests import world as small
 from tests.app.conftest import serve
-from tests.app.gateway.street import TRACKERS, Others, gateway, running
+from tests.app.gateway.street import TRACKERS, Others, gateway
 from tests.app.gateway.ways import PRESSES
+from tests.serving import running
 
 from kept import deployment
 from kept.app.gateway import make

@@ -8,10 +8,8 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
-import socketserver
 import subprocess
 import sys
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -156,18 +154,6 @@ class _Other(BaseHTTPRequestHandler):
         self.do_GET()
 
     do_OPTIONS = do_GET  # noqa: N815
-
-
-@contextlib.contextmanager
-def running(server: socketserver.BaseServer) -> Iterator[None]:
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @contextlib.contextmanager

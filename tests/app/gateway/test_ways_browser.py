@@ -7,10 +7,11 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 from tests.app.gateway.conftest import Shop
-from tests.app.gateway.street import gateway, running
+from tests.app.gateway.street import gateway
 from tests.app.gateway.test_gateway_browser import ARGUMENTS
 from tests.app.gateway.ways import BARELY, OPEN, SHUT, WAYS, Listening, Site
 from tests.browser import CHROMIUM, NEEDS_CHROMIUM
+from tests.serving import running
 
 pytestmark = NEEDS_CHROMIUM
 
