@@ -28,6 +28,7 @@ from kept.database import Connection
 from kept.duties.rights import rescan
 from kept.duties.rights.about import titled
 from kept.duties.rights.answer import Stays
+from kept.duties.rights.choice import law_in
 from kept.duties.rights.proving import require_known_asker
 from kept.duties.rights.request import covering as everybody
 from kept.errors import Denied, UsageError
@@ -308,7 +309,8 @@ class Guard:
         """What the answer says of it; None where nobody decided anything."""
         if self.stands is None:
             return None
-        return {"places": self.places, "texts": self.stands.texts, "law": LAW,
+        law = law_in(self.controller, self.case, LAW)
+        return {"places": self.places, "texts": self.stands.texts, "law": law,
                 "words": words(self.places)}  # fmt: skip
 
     def _scanned(self) -> dict[str, object]:
