@@ -317,15 +317,14 @@ def _out(controller: Controller, one: Intake, now: dt.datetime) -> None:
 
 
 def _in(controller: Controller, one: Intake, now: dt.datetime) -> None:
-    """What had stopped may go on, for all that was proven of her here. A consent where one is
-    needed is not made by this.
+    """What had stopped may go on, for the address whose code was typed. What only an agent vouches
+    for may be somebody else's, whose objection stands. A consent where one is needed is not made.
     """
     said, purposes = controller.intakes.said(one), sale_purposes(controller)
-    proven = [("email", said["person"]), *said.get("identity", ())]
-    who = tuple(dict.fromkeys(Identifier(kind, value) for kind, value in proven))
-    subjects = controller.subjects.find(who)
+    address = Identifier("email", said["person"])
+    subjects = controller.subjects.find((address,))
     sold = {name(purpose) for purpose in purposes}
-    naming = [case for each in who for case in controller.cases.naming(each)]
+    naming = controller.cases.naming(address)
     hers = {case.id for case in naming if case.right == "objection"}
     made = dict.fromkeys(
         (str(e.body["purpose"]), str(e.body["case"]))
@@ -335,8 +334,7 @@ def _in(controller: Controller, one: Intake, now: dt.datetime) -> None:
     with controller.database.connection() as c:
         for purpose in purposes:
             fact = f"objection:{purpose}"
-            for each in who:
-                controller.suppressions.lift(each, channel=channel_of(fact), connection=c)
+            controller.suppressions.lift(address, channel=channel_of(fact), connection=c)
             for subject in subjects:
                 controller.consents.record(
                     subject, [(fact, False)], now, source="request", connection=c
