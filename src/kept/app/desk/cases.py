@@ -18,7 +18,7 @@ from markupsafe import Markup
 from kept.app.desk.asked import heard
 from kept.app.desk.guard import Asked, form, session
 from kept.app.desk.render import back, page, said
-from kept.app.desk.start import STATES, WAITS
+from kept.app.desk.start import STATES, UNKNOWN, WAITS
 from kept.app.desk.working import actor, counting, may, nearness, sentences
 from kept.app.pages import day_words
 from kept.app.surface import CASES, SHOWN
@@ -404,7 +404,7 @@ def _stands(
     ended = {CaseState.CLOSED: clock.came_of(one) or "closed", CaseState.REFUSED: "refused",
              CaseState.WITHDRAWN: "taken back"}  # fmt: skip
     if one.state is CaseState.IDENTIFIED and not known:
-        return "not known well enough who asks"
+        return UNKNOWN
     return ended.get(one.state) or STATES.get(one.state) or one.state.value
 
 
