@@ -129,6 +129,27 @@ def test_a_configuration_that_everybody_may_open_is_named(kept: Kept, place: Pat
     assert f"chmod 600 {place / 'kept.toml'}" in kept("doctor", "--dir", place).out
 
 
+def test_who_is_to_see_tasks_and_cannot_is_named(kept: Kept, place: Path) -> None:
+    edit(
+        place / "kept.toml",
+        "[choices]",
+        '[systems.archive]\ntitle = "Paper"\naccounts = ["sam", "kim", "lee"]\n[choices]',
+    )
+    for name, role in (("kim", "system-owner"), ("lee", "auditor")):
+        assert kept("account", "add", name, "--role", role, "--dir", place).status == 0
+    ran = kept("doctor", "--json", "--dir", place)
+    assert (ran.status, rows(ran)["accounts"][0]) == (1, False)
+    (fixes,) = (c["fixes"] for c in ran.document["checks"] if c["name"] == "accounts")
+    assert fixes == [
+        "`sam` is no account, and `accounts` of [systems.archive] names it; correct it, or make it"
+        " with `kept account add sam --role system-owner`",
+        "the account `lee` has not the role `system-owner`, and `accounts` of [systems.archive]"
+        ' names it; give it: `kept account grant lee --role system-owner --why "…"`',
+    ]
+    edit(place / "kept.toml", '["sam", "kim", "lee"]', '["kim"]')
+    assert rows(kept("doctor", "--json", "--dir", place))["accounts"][0] is True
+
+
 def test_a_question_about_a_place_that_the_map_does_not_have_is_named(
     kept: Kept, place: Path
 ) -> None:
