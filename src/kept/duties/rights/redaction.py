@@ -285,6 +285,12 @@ class Guard:
         if now_stands is None or now_stands.revision != self.stands.revision:
             raise stale()  # somebody struck more, or gave it back, while the files were made
         if self.unknown:
+            # What was approved is not what would go out: from now on it does not read as approved.
+            with self.controller.database.connection() as c:
+                self.controller.redactions.save(
+                    self.case, self.stands.revision, Stands.OPEN, self.strikes, "", actor, (), now,
+                    connection=c,
+                )  # fmt: skip
             raise UsageError(
                 f"{many(self.unknown, 'text')} changed or came since it was decided what is left"
                 " out; nothing was handed out",
