@@ -236,6 +236,27 @@ def test_an_opt_in_frees_the_address_whose_code_was_typed_and_no_more(
     assert not fine.findings
 
 
+def test_where_an_address_is_too_little_the_agent_reads_how_she_shows_who_she_is(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same whoever she is; where more is asked for, the signed statement as well."""
+    controller = house.desk.controller
+    said = {}
+    for level in (1, 2, 3):
+        proof = {"access": level}
+        house.desk.later(hours=2)
+        monkeypatch.setattr(controller, "desk", dataclasses.replace(controller.desk, proof=proof))
+        for email in (ANA, NOBODY):
+            asked = house.one.ask("access", email, regime="gdpr", email_verified=True).json()
+            details = house.one.status(asked["request_id"]).json()["processing_details"]
+            assert said.setdefault(level, details) == details
+    assert said[1] == "We are working on it."
+    assert said[2].startswith(f"{said[1]} The person has to show that it is she who asks. Tell")
+    assert "signed statement" not in said[2]
+    assert "send us a signed statement" in said[3]
+    assert "write to us" in said[3]
+
+
 def test_a_policy_that_counts_nothing_as_checked_asks_the_person(
     kept_url: str, tmp_path: Path
 ) -> None:
