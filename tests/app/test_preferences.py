@@ -360,6 +360,23 @@ def test_a_yes_after_an_erasure(world: Desk, her: str) -> None:
     assert ":withdrawn:marketing.email" in world.controller.suppressions.channels(who)
 
 
+def test_a_yes_to_a_part_after_an_erasure(world: Desk, her: str) -> None:
+    """Of what she had taken back as a whole the rest stays taken back."""
+    who, controller = parse(f"email={her}"), world.controller
+    subscribe(world, her)
+    (subject,) = controller.subjects.find([who])
+    save(world, path := page_of(world, her), off="marketing.email")
+    controller.consents.withdraw(subject, "marketing", world.now, source="list")
+    assert rights.erase(controller, Request(((who,),), override="test"), world.now)
+    save(world, path, on="marketing.email")
+    send = {"do": "send", "want": "marketing.email", "email": her}
+    ask = dict(Fields(world.post(path, send).text).fields)["ask"]
+    world.post(path, {"do": "code", "ask": ask, "code": world.inbox.code(her)})
+    left = {c for c in controller.suppressions.channels(who) if "withdrawn" in c}
+    assert ":withdrawn:marketing.phone" in left
+    assert left.isdisjoint({":withdrawn:marketing", ":withdrawn:marketing.email"})
+
+
 @pytest.mark.parametrize("use_", ["page", "stop", "back"])
 def test_links_are_bound_to_what_they_are_for(world: Desk, use_: Any) -> None:
     vault = world.controller.vault
