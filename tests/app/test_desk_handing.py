@@ -327,7 +327,7 @@ def test_a_package_goes_behind_a_link_that_is_mailed(world: World) -> None:
     assert olga.post(f"{path}/package").content == got.content
     with zipfile.ZipFile(io.BytesIO(got.content)) as package:
         assert package.testzip() is None
-    assert not list(desk.directory.glob("package-*"))
+    assert not list(desk.directory.glob("*package-*"))
 
 
 def test_where_no_address_is_proven_the_desk_says_so_and_shows_the_link_once(world: World) -> None:

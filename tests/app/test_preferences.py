@@ -360,6 +360,43 @@ def test_a_yes_after_an_erasure(world: Desk, her: str) -> None:
     assert ":withdrawn:marketing.email" in world.controller.suppressions.channels(who)
 
 
+def test_a_yes_to_a_part_after_an_erasure(world: Desk, her: str) -> None:
+    """Of what she had taken back as a whole the rest stays taken back."""
+    who, controller = parse(f"email={her}"), world.controller
+    subscribe(world, her)
+    (subject,) = controller.subjects.find([who])
+    save(world, path := page_of(world, her), off="marketing.email")
+    controller.consents.withdraw(subject, "marketing", world.now, source="list")
+    assert rights.erase(controller, Request(((who,),), override="test"), world.now)
+    save(world, path, on="marketing.email")
+    send = {"do": "send", "want": "marketing.email", "email": her}
+    ask = dict(Fields(world.post(path, send).text).fields)["ask"]
+    world.post(path, {"do": "code", "ask": ask, "code": world.inbox.code(her)})
+    left = {c for c in controller.suppressions.channels(who) if "withdrawn" in c}
+    assert ":withdrawn:marketing.phone" in left
+    assert left.isdisjoint({":withdrawn:marketing", ":withdrawn:marketing.email"})
+
+
+def test_what_was_taken_back_before_an_erasure_is_lifted_by_no_link(world: Desk, her: str) -> None:
+    """A no and that no taken back at once leave all as it was: who holds a letter of hers can."""
+    who, controller = parse(f"email={her}"), world.controller
+    subscribe(world, her)
+    (subject,) = controller.subjects.find([who])
+    controller.consents.withdraw(subject, "marketing.email", world.now, source="request")
+    assert rights.erase(controller, Request(((who,),), override="test"), world.now)
+    # She is known again by another name, by which she agreed, and then by her address too.
+    other = Identifier("phone", f"+49 30 {len(her)}98765")
+    again = controller.subjects.of([other], world.now)
+    agreed = [("consent:marketing.email", True)]
+    controller.consents.record(again, agreed, world.now, source="form")
+    controller.subjects.link(again, [who], "used", world.now)
+    way = way_of(controller.vault, "page", who, world.now)
+    done = changing.narrow(controller, way, ["marketing.email"], world.now)
+    assert changing.undo(controller, way, done.undo, world.now)
+    assert "consent:marketing.email" in controller.consents.facts(again, world.now).held
+    assert ":withdrawn:marketing.email" in controller.suppressions.channels(who)
+
+
 @pytest.mark.parametrize("use_", ["page", "stop", "back"])
 def test_links_are_bound_to_what_they_are_for(world: Desk, use_: Any) -> None:
     vault = world.controller.vault

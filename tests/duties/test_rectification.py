@@ -304,6 +304,97 @@ def test_a_name_that_names_her_has_copies_that_are_only_names(leads: Path) -> No
     assert (1, "Ana Neill") in sql(leads, "SELECT id, who FROM lead")
 
 
+#: Rows that refer to others by a name, or by an address.
+JOINED = """
+  badge:
+    title: Badges
+    key: [KEY]
+    retention: messages
+    activities: [communicate]
+    fields:
+      id: {type: integer, nullable: false}
+      mail: {category: contact.email, identifies: email, nullable: false}
+      holder: {category: contact.name, nullable: false}
+      login: {category: contact.name, identifies: cookie}
+      heir: {category: contact.name, identifies: name, others: person}
+  entry:
+    title: Entries by badge
+    key: [id]
+    retention: messages
+    activities: [communicate]
+    fields:
+      id: {type: integer, nullable: false}
+      holder: {category: contact.name, nullable: false}
+    links:
+      - {fields: [holder], to: badge, on: [holder], kind: owned-by}
+"""
+
+
+@pytest.mark.parametrize("key", ["id", "holder"])
+@pytest.mark.parametrize("enforced", [False, True])
+def test_a_name_by_which_rows_are_joined_stays_joined(
+    leads: Path, key: str, enforced: bool
+) -> None:
+    """Nor is it changed by which she signs in, or who is called as she is."""
+    her = "Ana O'Neill"
+    sql(leads, f"CREATE TABLE badge (id INTEGER, mail TEXT NOT NULL,"
+        f" holder TEXT NOT NULL UNIQUE, login TEXT, heir TEXT, PRIMARY KEY ({key}))")  # fmt: skip
+    refers = "REFERENCES badge (holder)" if enforced else ""
+    sql(leads, f"CREATE TABLE entry (id INTEGER PRIMARY KEY, holder TEXT NOT NULL {refers})")
+    sql(leads, "INSERT INTO badge VALUES (1, 'ana@example.org', ?, ?, ?)", her, her, her)
+    sql(leads, "INSERT INTO entry VALUES (1, ?)", her)
+    edit(leads / "shop.yml", "datasets:\n", f"datasets:{JOINED.replace('KEY', key)}")
+    edit(leads / "shop.yml", "name: {category: contact.name,",
+         "name: {category: contact.name, identifies: name,")  # fmt: skip
+    with Controller.open(deployment.read(leads)) as controller:
+        answer = _rectify(controller, NAME, "Ana Neill")
+        assert answer.complete
+        assert _names(leads)[0] == "Ana Neill"
+        assert sql(leads, "SELECT login, heir FROM badge") == [(her, her)]
+        both = sql(leads, "SELECT b.holder FROM entry e JOIN badge b USING (holder)")
+        assert both == [("Ana Neill" if key == "id" and not enforced else her,)]
+        assert any("joined by `shop.entry.holder`" in w for w in answer.warnings) == (
+            both == [(her,)]
+        )
+        # Nothing is lost to an erasure: it meets them still.
+        assert rights.erase(controller, Request(((ANA,),), override="test"), NOW).complete
+        assert sql(leads, "SELECT * FROM entry") == []
+
+
+REFERS = """
+  sub:
+    title: Subscriptions
+    key: [KEY]
+    retention: messages
+    activities: [communicate]
+    fields:
+      id: {type: integer, nullable: false}
+      customer: {category: contact.email, nullable: false}
+    links:
+      - {fields: [customer], to: customer, on: [email], kind: owned-by}
+"""
+
+
+@pytest.mark.parametrize("key", ["id", "customer"])
+@pytest.mark.parametrize("cascades", [False, True])
+def test_what_refers_to_what_is_put_right_goes_along(leads: Path, key: str, cascades: bool) -> None:
+    """By Kept, or by its engine; what cannot follow stands in the way of all of it."""
+    refers = "REFERENCES customer (email) ON UPDATE CASCADE" if cascades else ""
+    sql(leads, f"CREATE TABLE sub (id INTEGER UNIQUE, customer TEXT NOT NULL UNIQUE {refers})")
+    sql(leads, "INSERT INTO sub VALUES (1, 'ana@example.org')")
+    edit(leads / "shop.yml", "datasets:\n", f"datasets:{REFERS.replace('KEY', key)}")
+    right = "anna@example.org"
+    with Controller.open(deployment.read(leads)) as controller:
+        if key == "customer" and not cascades:
+            with pytest.raises(Obstructed, match=r"`shop\.sub` stands in the way"):
+                _rectify(controller, "shop.customer.email", right)
+            right = "ana@example.org"
+        else:
+            assert _rectify(controller, "shop.customer.email", right).complete
+        assert sql(leads, "SELECT customer FROM sub") == [(right,)]
+        assert (right,) in sql(leads, "SELECT email FROM customer")
+
+
 def test_who_handled_it_and_is_called_as_she_is_keeps_the_name(leads: Path) -> None:
     edit(leads / "shop.yml", "who: {category: contact.name}",
          "who: {category: contact.name, others: staff}")  # fmt: skip

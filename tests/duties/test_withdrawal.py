@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -172,6 +173,22 @@ def test_what_is_due_takes_another_person_by_command_as_at_the_desk(
     assert rights.withdraw(controller, alone, (), NOW, erase=True).complete
     assert _ids(letters) == [2, 3]
     assert [a.name for a in controller.watch.alerts()] == ["Ira"]
+
+
+def test_what_is_taken_back_while_an_erasure_stands_still_outlives_her(
+    controller: Controller, agreed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    her = Request(((ANA,),), override="test")
+    with monkeypatch.context() as killed:
+        killed.setattr(controller, "execute", lambda *_, **__: sys.exit())
+        with pytest.raises(SystemExit):
+            rights.erase(controller, her, NOW)
+    case = controller.cases.all()[-1].id
+    assert controller.subjects.find([ANA]) == (agreed,)
+    _withdraw(controller, ANA, "site.improve")
+    assert rights.erase(controller, Request((), case=case), LATER).complete
+    assert controller.subjects.find([ANA]) == ()
+    assert ":withdrawn:site.improve" in controller.suppressions.channels(ANA)
 
 
 def test_who_is_not_known_yet_is_so_from_then_on(controller: Controller) -> None:

@@ -122,11 +122,13 @@ class Suppressions:
         return len(new)
 
     def outlive(
-        self, subjects: Sequence[int], now: dt.datetime, *, connection: Connection | None = None
-    ) -> None:
+        self, subjects: Sequence[int], now: dt.datetime, *, since: dt.datetime | None = None,
+        connection: Connection | None = None,
+    ) -> None:  # fmt: skip
         """What people ever took back holds under all that leads to them, also when they are gone:
         a yes that they said after it goes with them. A later one ends it (`agreed`). What leads to
-        somebody else as well is left out: it would bind him too.
+        somebody else as well is left out: it would bind him too. `since`: what was said from then
+        on, where it was asked before.
         """
         with self._database.within(connection) as c:
             rows = c.execute(
@@ -135,6 +137,7 @@ class Suppressions:
                 " %(now)s::timestamptz"
                 " FROM fact f JOIN identity i USING (subject)"
                 " WHERE subject = ANY(%(who)s) AND f.fact LIKE 'withdrawn:%%' AND f.holds"
+                " AND (%(since)s::timestamptz IS NULL OR f.known_from >= %(since)s)"
                 " AND NOT EXISTS (SELECT FROM identity o WHERE o.mac = i.mac"
                 " AND o.subject <> ALL(%(who)s) AND (o.evidence = ANY(%(sure)s)"
                 " OR i.evidence <> ALL(%(sure)s)))"
@@ -143,6 +146,7 @@ class Suppressions:
                     "fact": FACT,
                     "source": WITHDRAWN,
                     "now": now,
+                    "since": since,
                     "who": list(subjects),
                     "sure": list(COUNTED),
                 },

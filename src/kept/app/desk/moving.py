@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import shutil
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final, Literal
 
 from litestar import Response, post
@@ -173,12 +170,9 @@ def package(request: Asked, state: State, case: FromPath[str]) -> Response[Any] 
 
 def pack(controller: Controller, one: Case, who: Actor, now: dt.datetime) -> None:
     """Make the package of a case, and let it wait here for the staff."""
-    folder = Path(tempfile.mkdtemp(prefix="package-", dir=controller.reach.directory))
-    try:
+    with delivery.aside(controller) as folder:
         casework.pack(controller, one.id, folder / "package.zip", who, now)
         delivery.keep(controller, one.id, folder / "package.zip", who, now)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @post("/cases/{case:str}/decide", status_code=303, sync_to_thread=True)

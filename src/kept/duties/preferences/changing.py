@@ -27,6 +27,7 @@ UNDONE: Final = "preferences-undone"
 #: How long a no can be taken back by who said it, without a code.
 UNDO: Final = dt.timedelta(hours=1)
 _NO: Final = f"{FACT}objection:"
+_TAKEN: Final = f"{FACT}withdrawn:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,7 @@ def _allow(
     macs = [way.mac, *(m for m, _ in controller.subjects.refused_under(people, connection=c))]
     hashes = [(way.mac, way.kind), *controller.subjects.refused_under(people, connection=c)]
     served = {o.purpose for o in offers(bundle)}
+    used = {a.purpose for a in bundle.activities.values()}
     entries: list[Entry] = []
     done: dict[str, None] = {}
     for purpose in purposes:
@@ -179,9 +181,14 @@ def _allow(
                 entries.append(Entry("objection.made", now, body))
         # What her own no had taken back, and an erasure left: else no form could ask her again.
         for term in sorted(near) if purpose in done else ():
-            controller.suppressions.lift_hashed(
-                macs, sources=[WITHDRAWN], channel=f"{FACT}withdrawn:{term}", connection=c
+            gone = controller.suppressions.lift_hashed(
+                macs, sources=[WITHDRAWN], channel=f"{_TAKEN}{term}", connection=c
             )
+            # What was taken back with it stays so.
+            for rest in sorted(used & words.below("purposes", term) - near) if gone else ():
+                controller.suppressions.add_hashed(
+                    hashes, now, channel=_TAKEN + rest, source=WITHDRAWN, connection=c
+                )
         for subject in people:
             given = _given(controller, subject, purpose, now, c)
             if given is not None:

@@ -29,6 +29,7 @@ from kept.duties.rights.planning import (
     ask_again,
     binding,
     draw_up,
+    forgotten,
     keep,
     met_again,
     sought,
@@ -314,7 +315,10 @@ def _go_on(
     people = hers_alone(controller, case, people)
     among = _everywhere(controller)
     made = carry.sealed(controller, case)
-    _refuse_held(controller, case, made, sought(controller, case, people).known, now)
+    sealed = min(e.at for e in controller.cases.events(case) if e.state is State.APPROVED)
+    _refuse_held(controller, case, made, sought(controller, case, people).known, sealed, now)
+    # What she has taken back since would go with her.
+    controller.suppressions.outlive(forgotten(made.steps), now, since=sealed)
     away = {system for system, _ in made.unreached}
     if away:
         made = ask_again(controller, case, made, people, actor, now)
@@ -333,13 +337,13 @@ def _refuse_held(
     case: Case,
     made: Plan,
     known: Sequence[Sequence[Identifier]],
+    sealed: dt.datetime,
     now: dt.datetime,
 ) -> None:
     """Refuse to go on where a hold was placed, since the plan was sealed, on what is left to do.
 
     What is gone is gone; what is left stays as long as the hold is open. Raises UsageError.
     """
-    sealed = min(e.at for e in controller.cases.events(case) if e.state is State.APPROVED)
     counted = {s.reason.hold for s in made.steps if s.reason is not None}
     done = {r.number for r in controller.cases.steps(case) if r.state is StepState.DONE}
     left = [s for s in made.steps if s.number not in done and s.action is not Action.RETAIN]

@@ -275,9 +275,7 @@ def keep(
     ]
     flat = [i for one in known.people for i in one]
     controller.suppressions.add(flat, now, source=ERASURE, connection=connection)
-    numbers = [int(str(k[0])) for s in made.steps if (s.system, s.dataset) == SUBJECT
-               for k in s.keys.values]  # fmt: skip
-    controller.suppressions.outlive(numbers, now, connection=connection)
+    controller.suppressions.outlive(forgotten(made.steps), now, connection=connection)
     take_over(controller, case, known.people, known.met, connection)
     gone = [i for i in flat if (i.kind, i.normalised) not in came]
     controller.doubts.forget(case, gone, connection=connection)
@@ -315,6 +313,12 @@ def keep(
         Entry("plan.approved", now, approved),
         Entry("suppression.added", now, {"case": case.id, "reason": "erasure"}),
     ]
+
+
+def forgotten(steps: Iterable[Step]) -> list[int]:
+    """The people whom steps forget, by their numbers."""
+    return [int(str(k[0])) for s in steps if (s.system, s.dataset) == SUBJECT
+            for k in s.keys.values]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
