@@ -23,6 +23,7 @@ from kept.ledger.entry import name as named
 from kept.model.decision import Ask, Facts
 from kept.records.case import Case, State
 from kept.records.declared import SYSTEM
+from kept.records.recipient import ERASED
 from kept.records.subject import LINKING, suppression_mac
 from kept.terms.asks import SALE_IN
 from kept.terms.identifiers import Identifier
@@ -327,9 +328,11 @@ def _made_anew(controller: Controller, now: dt.datetime) -> Iterator[Looked | Fi
     nobody is waited for whom officers do not know of.
     """
     said = {
-        tuple(str(e.body[key]) for key in ("case", "system", "dataset")): str(e.body["outcome"])
-        for _, e in controller.ledger.entries(kind="word.given")
-        if e.body["action"] == "make-anew" and e.at <= now
+        tuple(str(e.body[key]) for key in ("case", "system", "dataset")): str(
+            e.body.get("outcome", ERASED)
+        )
+        for _, e in controller.ledger.entries(kind=("word.given", "derived.erased"))
+        if e.body.get("action", "make-anew") == "make-anew" and e.at <= now
     }
     with controller.database.connection() as connection:
         rows = connection.execute(

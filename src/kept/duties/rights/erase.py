@@ -18,7 +18,7 @@ from kept.controller import REGISTRY, SUBJECT, Controller, Place
 from kept.controller.execute import Outcome
 from kept.datamap.reach import WEAK, shape
 from kept.decide.ties import norm
-from kept.duties.rights import carry, delivery, mailing, recipients
+from kept.duties.rights import carry, delivery, mailing, recipients, tasks
 from kept.duties.rights.child import forget
 from kept.duties.rights.covering import decided_since
 from kept.duties.rights.doubt import hers_alone
@@ -485,7 +485,7 @@ def _carry_out(
         complete = not met and not away
     went = recipients.went(made, results) if complete else {}
     gone = recipients.given(controller, went, people=people)
-    known = sought(controller, case, people).known if gone or case.ground == CHILD else []
+    known = before.known
     to_tell = recipients.messages(gone, known)
     meant = recipients.meant(made) if not complete else {}
     later = recipients.given(controller, meant, people=people)
@@ -498,6 +498,8 @@ def _carry_out(
     # After that: what somebody decides at the same moment waits there, or stands here.
     standing = case.ground == CHILD and decided_since(controller, case)
     warnings += (_STANDING,) * standing
+    open_before = tasks.naming(controller, known) if complete else []
+    over = tasks.over(controller, known, made, open_before)
     with controller.database.connection() as connection:
         entries: list[Entry] = []
         with connection.pipeline():
@@ -532,8 +534,13 @@ def _carry_out(
             )
         )
         controller.ledger.append_in(connection, entries)
+        if complete:
+            tasks.let_off(controller, over, actor, now, connection)
     if complete:
+        if over:
+            controller.tasks()  # what is over goes
         controller.settle(case.id)
+        warnings += tasks.said(case, [t for t in open_before if t not in over])
         if case.ground == CHILD:
             # Nothing stays by which she could be written to later.
             if mailing.why_not(controller, case) is None:
