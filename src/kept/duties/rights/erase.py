@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from kept.controller import REGISTRY, SUBJECT, Controller, Place
+from kept.controller import REGISTRY, Controller, Place
 from kept.controller.execute import Outcome
 from kept.datamap.reach import WEAK, shape
 from kept.decide.ties import norm
@@ -31,6 +31,8 @@ from kept.duties.rights.planning import (
     draw_up,
     keep,
     met_again,
+    numbers,
+    outlive,
     sought,
     still_known,
     subjects_of,
@@ -325,6 +327,9 @@ def _go_on(
         if decided_since(controller, case, unasked=True):
             among -= REGISTRY  # what links them there leads the erasure that it needs to it
         made = ask_again(controller, case, made, people, actor, now, among)
+    with controller.database.connection() as connection:
+        # What she said no to since the plan was sealed: as long as her number is there it is known.
+        outlive(controller, made, now, connection)
     return _to_the_end(controller, case, made, people, among, actor, now)
 
 
@@ -569,12 +574,7 @@ def _shred(
     A class of which rows are retained keeps its key until the hold ends.
     """
     # From the sealed plan: the case itself has forgotten her by now.
-    subjects = sorted(
-        int(str(key[0]))
-        for step in made.steps
-        if (step.system, step.dataset) == SUBJECT
-        for key in step.keys.values
-    )
+    subjects = numbers(made)
     if not subjects:
         return None, []
     kept = set()

@@ -275,9 +275,7 @@ def keep(
     ]
     flat = [i for one in known.people for i in one]
     controller.suppressions.add(flat, now, source=ERASURE, connection=connection)
-    numbers = [int(str(k[0])) for s in made.steps if (s.system, s.dataset) == SUBJECT
-               for k in s.keys.values]  # fmt: skip
-    controller.suppressions.outlive(numbers, now, connection=connection)
+    outlive(controller, made, now, connection)
     take_over(controller, case, known.people, known.met, connection)
     gone = [i for i in flat if (i.kind, i.normalised) not in came]
     controller.doubts.forget(case, gone, connection=connection)
@@ -315,6 +313,19 @@ def keep(
         Entry("plan.approved", now, approved),
         Entry("suppression.added", now, {"case": case.id, "reason": "erasure"}),
     ]
+
+
+def outlive(controller: Controller, made: Plan, now: dt.datetime, connection: Any) -> None:
+    """What the people of a plan said no to holds when their numbers are gone, too."""
+    controller.suppressions.outlive(numbers(made), now, connection=connection)
+
+
+def numbers(made: Plan) -> list[int]:
+    """The numbers of people that go by a plan."""
+    return sorted(
+        int(str(key[0])) for s in made.steps if (s.system, s.dataset) == SUBJECT
+        for key in s.keys.values
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
