@@ -292,6 +292,23 @@ def weighed_for(controller: Controller, case: Case, purpose: str | None = None) 
             if kind and purpose in (None, name(p))]  # fmt: skip
 
 
+def also_for(
+    controller: Controller, hers: Sequence[tuple[str, str]],
+    more: Sequence[tuple[Identifier, str]], connection: Any,
+) -> None:  # fmt: skip
+    """What is weighed for somebody who is being erased is decided for these (identifier, fact) of
+    hers as well: it holds under them from now on.
+    """
+    who = everyone(hers)
+    for state in (State.EXECUTED, State.CHECKED) if more else ():
+        for one in controller.cases.all(state):
+            rows = _pending(controller, one) if one.right == "objection" else []
+            weighed = {p for p, *row in rows if not who.isdisjoint(everyone([(row[0], row[1])]))}
+            new = [(p, i.kind, i.value) for p in weighed for i, f in more if f == f"objection:{p}"]
+            if new:
+                _seal(controller, one, [*rows, *new], connection)
+
+
 def _pending(controller: Controller, case: Case) -> list[_Row]:
     keys = controller.cases.sealed_keys(case, PENDING)
     return [(str(p), str(k), str(v)) for _, (p, k, v) in keys[PENDING].rows] if keys else []

@@ -242,6 +242,23 @@ def _bound(controller: Controller, case: Case) -> list[tuple[str, str]]:
     return list(dict.fromkeys(both))
 
 
+def also_for(
+    controller: Controller, hers: Sequence[tuple[str, str]],
+    more: Sequence[tuple[Identifier, str]], connection: Connection,
+) -> None:  # fmt: skip
+    """A restriction of somebody who is being erased ends for these (identifier, fact) of hers as
+    well: it holds under them from now on.
+    """
+    new = [(i.kind, i.value) for i, fact in more if fact == _FACT]
+    for state in IN_FORCE if new else ():
+        for one in controller.cases.all(state):
+            if one.right == "restriction" and not everyone(hers).isdisjoint(
+                everyone(_bound(controller, one))
+            ):
+                rows = [*_sealed(controller, one, _BOUND), *new]
+                _seal(controller, one, _BOUND, rows, connection)
+
+
 def _sealed(controller: Controller, case: Case, what: str) -> list[tuple[str, str]]:
     keys = controller.cases.sealed_keys(case, what)
     return [(str(kind), str(value)) for _, (kind, value) in keys[what].rows] if keys else []
