@@ -111,6 +111,9 @@ def withdrawals_stop_consent_only(
     ]
     withdrawn = list(_withdrawals(controller, now))
     yield from lost.cases(controller, (case for case, *_ in withdrawn))
+    # Who took it back by a code is open to be asked, and has not agreed; each has an entry.
+    undone = [(e.at, str(e.body["purpose"])) for _, e in
+              controller.ledger.entries(kind="withdrawal.undone") if e.at <= now]  # fmt: skip
     for case, purpose, at, _ in withdrawn:
         asks = _asks(controller, purpose)
         for identifier in _named(controller, case):
@@ -119,6 +122,10 @@ def withdrawals_stop_consent_only(
             looked += 1
             # Once she was erased her consent is gone as well: none is made up for nobody.
             but = None if controller.subjects.find([identifier]) else "consent"
+            left = next((one for one in undone if one[0] > at and one[1] == purpose), None)
+            if but is None and left and any(_allows(controller, a, identifier, now) for a in asks):
+                undone.remove(left)
+                but = "consent"
             if any(_allows(controller, ask, identifier, now, but=but) for ask in asks):
                 yield Finding("the door", f"`{purpose}` is allowed although consent was withdrawn")
             for ask in others:
