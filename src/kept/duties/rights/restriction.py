@@ -34,7 +34,7 @@ from kept.duties.rights.choice import (
 )
 from kept.duties.rights.identity import of_case
 from kept.duties.rights.proving import require_known_asker
-from kept.duties.rights.receipts import not_asked
+from kept.duties.rights.receipts import Receipts, not_asked
 from kept.duties.rights.request import (
     MAY_OVERRIDE,
     Request,
@@ -73,11 +73,11 @@ _LACKS: Final = f"{_AGREED}, but what it needs besides, such as a consent, is no
 
 
 def preview_restriction(
-    controller: Controller, request: Request, ground: str, now: dt.datetime,
+    controller: Controller, request: Request, ground: str | None, now: dt.datetime,
     *, but: Sequence[str] = (), region: str = "unknown",
 ) -> ChoiceAnswer:  # fmt: skip
     """Open a case and show what a restriction would stop; nothing is recorded."""
-    _known_ground(ground)
+    _ground(controller, request, ground)
     region = known_region(region)
     but = known_purposes(controller.bundle, but) if but else ()
     case, _, people = open_case(controller, "restriction", request, now)
@@ -88,15 +88,16 @@ def preview_restriction(
 
 
 def restrict(
-    controller: Controller, request: Request, ground: str, now: dt.datetime,
+    controller: Controller, request: Request, ground: str | None, now: dt.datetime,
     *, but: Sequence[str] = (), region: str = "unknown",
 ) -> ChoiceAnswer:  # fmt: skip
     """Record the restriction, for one of GROUNDS; what is in `but` she agrees to all the same.
 
-    Given a case whose restriction is in force: what is in `but` is added, and identifiers found
-    in a system that was away. `complete` says that it is in force, for all that leads to her.
+    Given a case whose restriction is in force: its ground is known, what is in `but` is added, and
+    identifiers found in a system that was away. `complete` says that it is in force, for all that
+    leads to her.
     """
-    _known_ground(ground)
+    ground = _ground(controller, request, ground)
     region = known_region(region)
     but = known_purposes(controller.bundle, but) if but else ()
     case, actor, people = open_case(controller, "restriction", request, now)
@@ -205,10 +206,25 @@ def lift(
         return case, not others
 
 
-def _known_ground(ground: str) -> None:
-    if ground not in GROUNDS:
+def _ground(controller: Controller, request: Request, ground: str | None) -> str:
+    """The ground that is given, else that of the case that goes on; UsageError where none is."""
+    if ground is None and request.case is not None:
+        ground = Receipts.of(controller, controller.cases.get(request.case)).ground or None
+    return known_ground(ground)
+
+
+def known_ground(ground: str | None) -> str:
+    """A ground of the law for a restriction; UsageError for any other, or for none."""
+    if ground is None or ground not in GROUNDS:
         words = "; ".join(f"{key}: {why}" for key, why in GROUNDS.items())
-        raise UsageError("there is no such ground for a restriction", expected=words)
+        raise UsageError(
+            "there is no such ground for a restriction"
+            if ground is not None
+            else "it is not said why she asks for a restriction",
+            expected=words,
+            fix="name one after --ground",
+        )
+    return ground
 
 
 def _restriction(
