@@ -16,6 +16,9 @@ from tests.forms import Fields, sent
 from tests.world import NOW
 
 import kept_verify
+from kept.controls.evidence import Outcome
+from kept.controls.registry import registered
+from kept.controls.runner import run
 from kept.decide.use import use
 from kept.duties import rights
 from kept.duties.preferences import changing, letters
@@ -395,6 +398,38 @@ def test_what_was_taken_back_before_an_erasure_is_lifted_by_no_link(world: Desk,
     assert changing.undo(controller, way, done.undo, world.now)
     assert "consent:marketing.email" in controller.consents.facts(again, world.now).held
     assert ":withdrawn:marketing.email" in controller.suppressions.channels(who)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_yes_after_a_withdrawal_by_a_request(world: Desk, her: str, known: bool) -> None:
+    """She was erased since, or had never agreed: no words are known on which it could hold again,
+    and no form could ask her.
+    """
+    who, fields = parse(f"email={her}"), {"email": her, "words": "Good."}
+    if known:
+        assert sent(world.controller, "testimonial", world.now, **fields).taken
+    asked = Request(((who,),), override="test")
+    both = ["testimonial", "marketing.email"]
+    assert rights.withdraw(world.controller, asked, both, world.now, erase=True).complete
+    if known:
+        assert rights.erase(world.controller, asked, world.now).complete
+        assert not world.controller.subjects.find([who])
+    world.later(minutes=1)
+    assert not sent(world.controller, "testimonial", world.now, **fields).taken
+    path = page_of(world, her)
+    assert "want" in Fields(save(world, path, on="testimonial").text).names
+    send = {"do": "send", "want": "testimonial", "email": her}
+    ask = dict(Fields(world.post(path, send).text).fields)["ask"]
+    answer = world.post(path, {"do": "code", "ask": ask, "code": world.inbox.code(her)})
+    assert "Your no is taken back" in answer.text
+    names = ["rights.withdrawals-stop-consent-only", "choices.taken-back-as-easily"]
+    for _ in range(2):
+        met = run(world.controller, registered(), world.now, names=names)
+        assert all(one.outcome is not Outcome.FAIL for one in met), met
+        world.later(minutes=1)
+        assert sent(world.controller, "testimonial", world.now, **fields).taken
+    # The rest stays.
+    assert "withdrawn:marketing.email" in world.controller.facts(who, world.now).held
 
 
 @pytest.mark.parametrize("use_", ["page", "stop", "back"])

@@ -17,7 +17,7 @@ from kept.controller import Controller
 from kept.controls.evidence import Outcome
 from kept.controls.registry import registered
 from kept.controls.runner import report, run
-from kept.duties import rights
+from kept.duties import holds, rights
 from kept.duties.rights import RectifyAnswer, Request, recipients, reminding
 from kept.duties.rights.letter import letter
 from kept.errors import Denied, Obstructed, UsageError
@@ -225,6 +225,48 @@ def test_what_is_not_made_anew_is_brought_before_the_officers(scores: Path) -> N
         for task in _to_make_anew(controller):
             _answer(controller, task, Said.DONE, "system-owner", late)
         assert _outcome(controller, late) is Outcome.PASS
+
+
+def test_what_is_erased_need_not_be_made_anew_and_its_task_names_nobody(scores: Path) -> None:
+    with Controller.open(deployment.read(scores)) as controller:
+        case = _rectify(controller, NAME, "Ana Neill").case
+        bens = _rectify(controller, NAME, "Ben Neill", who=BEN).case
+        assert len(_to_make_anew(controller)) == 4
+        request = Request(((ANA,),), override="test")
+        gone = rights.erase(controller, request, LATER)
+        assert gone.complete
+        # Ben's stay, though they were asked at the same places.
+        assert {t.case for t in _to_make_anew(controller)} == {bens}
+        files = [p.read_text("utf-8") for p in (scores / "state").rglob("*make-anew*")]
+        assert len(files) == 2
+        assert not any("ana@example.org" in text for text in files)
+        # Recipients of the correction have not answered: that is said, and by whom it waits.
+        told = [t for t in controller.tasks() if t.case == case]
+        assert {str(t.action) for t in told} == {"tell-rectification"}
+        assert any(f"name her until they are answered: {len(told)};" in w for w in gone.warnings)
+        assert controller.cases.get(case).state is State.AWAITING
+        for task in told:
+            _answer(controller, task, Said.DONE, "privacy-officer", LATER)
+        assert controller.cases.get(case).state is State.CLOSED
+        said = " ".join(letter(controller, case, LATER).text().split())
+        assert "Scores (Shop): nothing of it is there any more: what we held of you there" in said
+        assert _outcome(controller, LATER) is Outcome.PASS
+
+
+def test_what_is_still_there_is_still_to_be_made_anew_after_an_erasure(scores: Path) -> None:
+    with Controller.open(deployment.read(scores)) as controller:
+        _rectify(controller, NAME, "Ana Neill")
+        holds.place(
+            controller, ground="a claim", clause="RET-10",
+            actor=controller.actors.of("Lea", "privacy-officer", NOW), now=NOW,
+            system="shop", dataset="score",
+        )  # fmt: skip
+        gone = rights.erase(controller, Request(((ANA,),), override="test"), LATER)
+        assert gone.complete
+        assert {t.dataset for t in _to_make_anew(controller)} == {"score"}
+        told = len([t for t in controller.tasks() if t.case != gone.case])
+        said = " ".join(letter(controller, gone.case, LATER).text().split())
+        assert f"In {told} places somebody still has to act" in said
 
 
 @pytest.fixture

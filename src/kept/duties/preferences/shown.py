@@ -20,7 +20,7 @@ from kept.policy.shapes import Text
 from kept.records.consent import Word
 from kept.records.preference import Way
 from kept.records.subject import suppression_mac
-from kept.records.suppression import FACT, OWN
+from kept.records.suppression import FACT, OWN, WITHDRAWN
 from kept.terms.addresses import masked
 
 #: Sources of a consent that was given on a form of the policy.
@@ -128,9 +128,13 @@ def _choice(
         w.fact.startswith("objection:") for w in said_no
     )
     days = [w.since for w in said_no] + [since for _, since in rows]
+    taken = any(w.fact.startswith("withdrawn:") for w in said_no) or any(
+        source == WITHDRAWN and channel in {f"{FACT}withdrawn:{p}" for p in near}
+        for channel, source, _ in refused
+    )
     again = (
         blocked and not elsewhere and codes
-        and (own or any(w.fact == f"consent:{one.purpose}" and w.notice for w in yes))
+        and (own or taken or any(w.fact == f"consent:{one.purpose}" and w.notice for w in yes))
     )  # fmt: skip
     return Choice(
         one.purpose, one.titles, one.group, open_ or agreed, blocked,
