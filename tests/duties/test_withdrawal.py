@@ -125,23 +125,6 @@ def test_what_rests_on_consent_stops_and_the_rest_goes_on_and_is_listed(
     assert len(sql(letters, "SELECT * FROM invoice")) == 3
 
 
-def test_what_is_taken_back_while_an_erasure_is_interrupted_outlives_her(
-    controller: Controller, agreed: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def stopped(*_: object, **__: object) -> None:
-        raise RuntimeError
-
-    with monkeypatch.context() as machine:
-        machine.setattr(controller, "execute", stopped)
-        with pytest.raises(RuntimeError):
-            rights.erase(controller, Request(((ANA,),), override="test"), NOW)
-    (begun,) = controller.cases.all()
-    _withdraw(controller, ANA, "marketing.email")
-    again = rights.erase(controller, Request((), case=begun.id, override="test"), LATER)
-    assert again.complete
-    assert ":withdrawn:marketing.email" in controller.suppressions.channels(ANA)
-
-
 def test_what_is_unlinked_while_a_case_waits_takes_a_person_who_says_whose_it_is(
     controller: Controller, letters: Path
 ) -> None:
