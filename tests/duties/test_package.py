@@ -69,6 +69,13 @@ def part(page: str, heading: str) -> str:
     return next((t for t in page.split("<h2>") if t.startswith(f"{heading}</h2>")), "")
 
 
+def test_it_leads_to_the_list_of_authorities(controller: Controller, tmp_path: Path) -> None:
+    """Art. 15(1)(f): to whom she can complain, where nobody asked in which country she lives."""
+    page = access(controller, tmp_path / "a.zip", "email=ben@example.org").page
+    link = f'<a href="{controller.site_url}/privacy/authorities">Our list of authorities</a>'
+    assert link in part(page, "Where you can complain")
+
+
 # — where it may be written ———————————————————————————————————————————————————————————————————
 
 

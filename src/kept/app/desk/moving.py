@@ -92,13 +92,13 @@ def told(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
 @post("/cases/{case:str}/plan", status_code=303, sync_to_thread=True)
 def plan(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
     """Look at what would happen; nothing is written into any system."""
-    one = found(state, case)
+    one, given = found(state, case), _given(form(request))
     try:
         who = actor(request, state, f"rights {VERBS.get(one.right, 'erase')}")
         now = state.clock()
-        looked = casework.look(state.controller, one.id, _given(form(request)), who, now)
+        looked = casework.look(state.controller, one.id, given, who, now)
     except KeptError as problem:
-        return shown(request, state, one, said(problem))
+        return shown(request, state, one, said(problem), typed=given)
     return back(f"/desk/cases/{one.id}", "plan" if looked["at"] == now.isoformat() else "same-plan")
 
 
