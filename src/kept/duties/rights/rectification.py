@@ -475,7 +475,7 @@ def _plan(
         here = place == wanted.place
         beside = tuple(datamap.dataset(*wanted.place).fields.values())
         for item in [source] if here else correct.copies(dataset, source, beside):
-            if item.name in dataset.key or (wanted.wrong is None and not here):
+            if wanted.wrong is None and not here:
                 continue
             if _served(controller, place[0]):
                 if not _same(source, wanted.wrong, wanted.right):
@@ -489,7 +489,13 @@ def _plan(
                     differing += 1
             where = ".".join((*place, item.name))
             right = coerce(wanted.right, item.type)
-            if rows and right is not None:
+            if rows and item.name in dataset.key:
+                # Other tables, and what was planned before, know the row by it.
+                warnings.append(
+                    f"`{where}` holds what is wrong in {len(rows)} of her rows, whose key it is; it"
+                    " was left as it is. Put it right in that system"
+                )
+            elif rows and right is not None:
                 wrong.append(
                     correct.Wrong(place, item.name, KeyTable(table.fields, tuple(rows)), right)
                 )
