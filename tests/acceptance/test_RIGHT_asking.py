@@ -363,6 +363,7 @@ def test_RIGHT_17_an_agent_and_the_person_both_confirm(asked: Desk) -> None:
     assert "(confirmed)" in confirmed
     # Whoever is done waits for the other: nothing of his has run out.
     assert "The other one of you" in confirmed
+    assert "<h1>One code is still missing</h1>" in confirmed
     assert 'role="alert"' not in confirmed
     assert asked.controller.cases.all() == before
     assert "a•••@" not in asked.get(hers).text
@@ -380,8 +381,10 @@ def test_RIGHT_17_a_changed_address_is_confirmed_at_both(asked: Desk) -> None:
     new = "ana.new@example.org"
     before = asked.controller.cases.all()
     at = asked.ask("rectification", email=ANA, changed=new, words="my address changes")
+    assert "That code was right" not in asked.get(at).text
     asked.post(at, {"do": "code", "code": asked.inbox.code(new)})
     assert asked.controller.cases.all() == before
+    assert "That code was right. Now type the other one" in asked.get(at).text
     then = asked.post(at, {"do": "code", "code": asked.inbox.code(ANA)}).headers["Location"]
     assert then != at
     (case,) = asked.controller.cases.all()[len(before) :]

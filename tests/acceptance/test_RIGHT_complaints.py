@@ -174,7 +174,9 @@ def test_a_complaint_is_linked_with_a_case_only_where_both_are_the_same_persons(
         mail.deliver(asked.controller, lambda: asked.now)
         wrong = "00000000" if asked.inbox.code(who) != "0000 0000" else "11111111"
         asked.post(page, {"do": "code", "code": wrong})
-        assert "That was not the code" in asked.get(page).text
+        again = asked.get(page).text
+        assert "That was not the code" in again
+        assert 'aria-describedby="code-hint code-wrong" aria-invalid="true"' in again
         asked.post(page, {"do": "code", "code": asked.inbox.code(who)})
         assert "(confirmed)" in asked.get(page).text
     with pytest.raises(UsageError, match="names nobody"):

@@ -63,6 +63,9 @@ def test_RIGHT_16_the_whole_story_on_a_telephone_without_scripts(
     page.goto(url)
     page.get_by_role("button", name="Send me a code").click()
     assert page.get_by_role("alert").is_visible()
+    # Who hears the page is told that nothing went: by its title, and by where she stands in it.
+    assert page.title().startswith("Not sent yet: ")
+    assert page.locator("[role=alert]:focus").count() == 1
     page.get_by_label("Delete what you have about me").check()
     page.get_by_label("In your own words").fill("<b>please</b>")
     page.get_by_label("Your e-mail address", exact=True).fill(WHO)
@@ -81,6 +84,9 @@ def test_RIGHT_16_the_whole_story_on_a_telephone_without_scripts(
     page.get_by_label("The eight digits").fill("0000 0001")
     page.get_by_role("button", name="That is it").click()
     assert "4 tries are left" in page.get_by_role("alert").inner_text()
+    assert page.title().startswith("Once more: ")
+    assert page.locator("[role=alert]:focus").count() == 1
+    assert page.locator("#code[aria-invalid=true][aria-describedby~=code-wrong]").count() == 1
     page.get_by_label("The eight digits").fill(inbox.code(WHO))
     page.get_by_role("button", name="That is it").click()
     page.get_by_role("heading", name="We have your request").wait_for()

@@ -71,7 +71,11 @@ def test_the_head_of_a_case_says_that_too_little_is_known_of_who_asks(desk: Desk
         request = Request((ANA,), "web", "operator", evidence=HOW, region=region)
         one = open_case(desk.controller, "erasure", request, desk.now)[0].id
         olga = at(desk, "olga")
-        assert head in olga.get(f"/desk/cases/{one}").text
+        page = olga.get(f"/desk/cases/{one}").text
+        assert head in page
+        # No way is offered that adds nothing to what is known.
+        assert '<option value="checked">' not in page
+        assert ('<option value="statement">' in page) == (region == "US-CA")
         # The list says the same, at the desk and by command.
         (row,) = re.findall(rf"<tr>(?:(?!</tr>).)*{one}.*?</tr>", olga.get("/desk").text, re.S)
         assert head.casefold() in words(row).casefold()
@@ -192,6 +196,20 @@ def test_what_she_wrote_is_shown_with_her_case(desk: Desk) -> None:
     told = kept(desk.directory, "case", "show", one, json=False)
     assert f"request show {asked.id} --show" in told.out
     assert "Benno" not in told.out
+
+
+def test_an_erasure_says_that_her_copy_is_to_be_made_first(desk: Desk) -> None:
+    """Who asks for both in one request gets little where the erasure is carried out before."""
+    olga, asks = at(desk, "olga"), ("access", "erasure")
+    came = entering.Came("letter", desk.controller.day(desk.now), BEN, asks, "A copy, then go.")
+    ines = desk.controller.actors.of("ines", "intake", desk.now)
+    (asked,), _ = entering.add(desk.controller, came, ines, desk.now)
+    copy, gone = (dict(asked.cases)[right] for right in asks)
+    said = f'has none yet: <a href="/desk/cases/{copy}">'
+    assert said in olga.get(f"/desk/cases/{gone}").text
+    assert "has none yet" not in olga.get(f"/desk/cases/{copy}").text
+    olga.post(f"/desk/cases/{copy}/end", outcome="withdrawn", words="she wants no copy any more")
+    assert said not in olga.get(f"/desk/cases/{gone}").text
 
 
 def test_until_when_she_has_to_hear_that_it_has_come_is_said(desk: Desk) -> None:
@@ -682,8 +700,17 @@ def test_a_value_is_put_right(desk: Desk) -> None:
     new = "INSERT INTO customer VALUES (44, 'dan@example.org', 'Dan', NULL, '2024-03-01 00:00:00')"
     world.sql(desk.directory, new)
     one = case(desk, "rectification", (Identifier("email", "dan@example.org"),), HOW)
-    wrong = at(desk, "olga").post(f"/desk/cases/{one}/plan", at="shop.nowhere.x", value="y")
+    olga, path = at(desk, "olga"), f"/desk/cases/{one}"
+    wrong = olga.post(f"{path}/plan", at="shop.nowhere.x", value="Daniel", was="Dan")
     assert wrong.status_code == 400
+    for typed in ("shop.nowhere.x", "Daniel", "Dan"):
+        assert f'value="{typed}"' in wrong.text, "what was typed in is not typed again"
+    olga.post(f"{path}/plan", at="shop.customer.name", value="Daniel <i>")
+    plan = olga.get(path).text
+    assert "What changes" in plan
+    assert "<code>shop.customer.name</code>" in plan
+    assert "Daniel" not in plan
+    assert "<b>Daniel &lt;i&gt;</b>" in at(desk, "abel").post(f"{path}/show").text
     evil = "Dan <script>alert(1)</script>"
     page = carried(desk, one, at="shop.customer.name", value=evil)
     assert desk.controller.cases.get(one).state in (State.AWAITING, State.CLOSED), page

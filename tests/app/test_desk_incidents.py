@@ -29,7 +29,9 @@ def words(text: str) -> str:
 
 def test_from_the_form_to_the_end_and_what_an_auditor_reads(desk: Desk) -> None:
     keeper = desk.browser(desk.session(desk.account("keeper")))
-    assert "None was entered" in words(keeper.get("/desk/incidents").text)
+    empty = words(keeper.get("/desk/incidents").text)
+    assert "None was entered" in empty
+    assert f"When it was noticed ({desk.controller.desk.zone})" in empty
     local = desk.now.astimezone(desk.controller.desk.zone)
     noticed = f"{local - dt.timedelta(hours=50):%Y-%m-%dT%H:%M}"
     fields = {"kind": ["confidentiality"], "place": ["shop.customer", "shop.note"],
@@ -46,6 +48,9 @@ def test_from_the_form_to_the_end_and_what_an_auditor_reads(desk: Desk) -> None:
                  "somebody judges", "3 rows", "2 people"):  # fmt: skip
         assert part in text, part
     assert "<Kim>" not in keeper.get(path).text
+    # How bad it is for people is judged, not left as it stood first.
+    assert '<option value="none" selected>' not in keeper.get(path).text
+    assert '<option value="">choose one</option>' in keeper.get(path).text
     assert "example.org" not in text
 
     auditor = desk.browser(desk.session(desk.account("auditor", "auditor")))

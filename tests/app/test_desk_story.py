@@ -394,6 +394,8 @@ def test_RIGHT_16_from_her_question_to_her_package(browser: Browser, served: Ser
     # Nothing is made before two have looked at what stands of others in it.
     on(officer, "Make the package and download it")
     officer.get_by_role("alert").wait_for()
+    assert officer.title().startswith("Not taken: ")
+    assert officer.locator("[role=alert]:focus").count() == 1
     clean(officer)
 
     redactor = desk["remy"]

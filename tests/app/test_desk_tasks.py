@@ -15,6 +15,7 @@ from tests.app.test_desk_cases import words
 from tests.world import AGENCY, STATS
 
 from kept import deployment
+from kept.app.desk import working
 from kept.controller import Controller
 from kept.duties import rights
 from kept.duties.rights import Request, derived, recipients, reminding
@@ -63,6 +64,8 @@ def test_whoever_serves_a_system_sees_her_task_opens_it_and_says_what_became_of_
     sam = desk.browser(desk.session(desk.account("sam")))
     start = sam.get("/desk").text
     assert "2 tasks of people wait" in words(start)
+    assert asked.case not in start
+    assert "wait in all" not in words(start), "whoever sees no cases is shown no list of them"
     assert "2 tasks of people wait for an answer" in words(start)
     page = sam.get("/desk/tasks").text
     assert page.count('action="/desk/tasks/show"') == 2
@@ -76,6 +79,13 @@ def test_whoever_serves_a_system_sees_her_task_opens_it_and_says_what_became_of_
     shown = sam.post("/desk/tasks/show", task=read.id)
     assert (shown.status_code, "ana@example.org" in shown.text) == (200, True)
     assert [(e["case"], e["records"]) for e in desk.entries("data.shown")] == [(asked.case, 1)]
+
+    olga = desk.browser(desk.session(desk.account("olga")))
+    assert olga.post(f"/desk/cases/{gone.case}/carry-out").status_code == 303
+    working.finish()
+    waits = words(olga.get(f"/desk/cases/{gone.case}").text)
+    assert "It waits for people who were asked by letter." in waits
+    assert "left to mend" not in waits
 
     # What was to be read is done with what was handed in, and with nothing less.
     told = {"task": read.id, "outcome": "done", "words": "Jo of the agency, on 3 June"}
@@ -96,6 +106,10 @@ def test_whoever_serves_a_system_sees_her_task_opens_it_and_says_what_became_of_
         ("done", "system-owner"), ("nothing-found", "system-owner"),
     ]  # fmt: skip
     assert "Jo" not in str(desk.entries("word.given"))
+    assert olga.post(f"/desk/cases/{gone.case}/carry-out").status_code == 303
+    working.finish()
+    over = words(olga.get(f"/desk/cases/{gone.case}").text)
+    assert "every step was read back, or is done on the word of the people there" in over
     assert "Nothing waits" in words(sam.get("/desk/tasks").text)
     assert "of people wait" not in words(sam.get("/desk").text)
     page = sam.get("/desk/tasks?all").text

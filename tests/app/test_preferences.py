@@ -16,6 +16,9 @@ from tests.forms import Fields, sent
 from tests.world import NOW
 
 import kept_verify
+from kept.controls.evidence import Outcome
+from kept.controls.registry import registered
+from kept.controls.runner import run
 from kept.decide.use import use
 from kept.duties import rights
 from kept.duties.preferences import changing, letters
@@ -360,6 +363,75 @@ def test_a_yes_after_an_erasure(world: Desk, her: str) -> None:
     assert ":withdrawn:marketing.email" in world.controller.suppressions.channels(who)
 
 
+def test_a_yes_to_a_part_after_an_erasure(world: Desk, her: str) -> None:
+    """Of what she had taken back as a whole the rest stays taken back."""
+    who, controller = parse(f"email={her}"), world.controller
+    subscribe(world, her)
+    (subject,) = controller.subjects.find([who])
+    save(world, path := page_of(world, her), off="marketing.email")
+    controller.consents.withdraw(subject, "marketing", world.now, source="list")
+    assert rights.erase(controller, Request(((who,),), override="test"), world.now)
+    save(world, path, on="marketing.email")
+    send = {"do": "send", "want": "marketing.email", "email": her}
+    ask = dict(Fields(world.post(path, send).text).fields)["ask"]
+    world.post(path, {"do": "code", "ask": ask, "code": world.inbox.code(her)})
+    left = {c for c in controller.suppressions.channels(who) if "withdrawn" in c}
+    assert ":withdrawn:marketing.phone" in left
+    assert left.isdisjoint({":withdrawn:marketing", ":withdrawn:marketing.email"})
+
+
+def test_what_was_taken_back_before_an_erasure_is_lifted_by_no_link(world: Desk, her: str) -> None:
+    """A no and that no taken back at once leave all as it was: who holds a letter of hers can."""
+    who, controller = parse(f"email={her}"), world.controller
+    subscribe(world, her)
+    (subject,) = controller.subjects.find([who])
+    controller.consents.withdraw(subject, "marketing.email", world.now, source="request")
+    assert rights.erase(controller, Request(((who,),), override="test"), world.now)
+    # She is known again by another name, by which she agreed, and then by her address too.
+    other = Identifier("phone", f"+49 30 {len(her)}98765")
+    again = controller.subjects.of([other], world.now)
+    agreed = [("consent:marketing.email", True)]
+    controller.consents.record(again, agreed, world.now, source="form")
+    controller.subjects.link(again, [who], "used", world.now)
+    way = way_of(controller.vault, "page", who, world.now)
+    done = changing.narrow(controller, way, ["marketing.email"], world.now)
+    assert changing.undo(controller, way, done.undo, world.now)
+    assert "consent:marketing.email" in controller.consents.facts(again, world.now).held
+    assert ":withdrawn:marketing.email" in controller.suppressions.channels(who)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_yes_after_a_withdrawal_by_a_request(world: Desk, her: str, known: bool) -> None:
+    """She was erased since, or had never agreed: no words are known on which it could hold again,
+    and no form could ask her.
+    """
+    who, fields = parse(f"email={her}"), {"email": her, "words": "Good."}
+    if known:
+        assert sent(world.controller, "testimonial", world.now, **fields).taken
+    asked = Request(((who,),), override="test")
+    both = ["testimonial", "marketing.email"]
+    assert rights.withdraw(world.controller, asked, both, world.now, erase=True).complete
+    if known:
+        assert rights.erase(world.controller, asked, world.now).complete
+        assert not world.controller.subjects.find([who])
+    world.later(minutes=1)
+    assert not sent(world.controller, "testimonial", world.now, **fields).taken
+    path = page_of(world, her)
+    assert "want" in Fields(save(world, path, on="testimonial").text).names
+    send = {"do": "send", "want": "testimonial", "email": her}
+    ask = dict(Fields(world.post(path, send).text).fields)["ask"]
+    answer = world.post(path, {"do": "code", "ask": ask, "code": world.inbox.code(her)})
+    assert "Your no is taken back" in answer.text
+    names = ["rights.withdrawals-stop-consent-only", "choices.taken-back-as-easily"]
+    for _ in range(2):
+        met = run(world.controller, registered(), world.now, names=names)
+        assert all(one.outcome is not Outcome.FAIL for one in met), met
+        world.later(minutes=1)
+        assert sent(world.controller, "testimonial", world.now, **fields).taken
+    # The rest stays.
+    assert "withdrawn:marketing.email" in world.controller.facts(who, world.now).held
+
+
 @pytest.mark.parametrize("use_", ["page", "stop", "back"])
 def test_links_are_bound_to_what_they_are_for(world: Desk, use_: Any) -> None:
     vault = world.controller.vault
@@ -479,6 +551,19 @@ def test_a_no_of_a_browser_stays_when_she_says_yes_by_a_code(world: Desk, her: s
     ask = dict(Fields(world.post(path, fields).text).fields)["ask"]
     world.post(path, {"do": "code", "ask": ask, "code": world.inbox.code(her)})
     assert not allowed(world, her)
+
+
+def test_a_no_that_a_request_recorded_leads_to_no_form_that_would_refuse_her(
+    world: Desk, her: str
+) -> None:
+    """The page led to forms, none of which takes her yes."""
+    request = Request(((parse(f"email={her}"),),), override="test")
+    rights.withdraw(world.controller, request, ["testimonial"], world.now)
+    assert not sent(world.controller, "testimonial", world.now, email=her, words="Good.").taken
+    text = world.get(page_of(world, her)).text
+    said = text[text.index('for="on-testimonial"') :].split("</p>")[0]
+    assert "You told us so elsewhere" in said
+    assert "on the form" not in said
 
 
 def test_who_shares_an_address_lifts_nobody_elses_no(world: Desk, her: str) -> None:

@@ -360,13 +360,17 @@ class World:
         asked = (HERS[person][1],)
         before = {i for n in self.numbers(*asked) for i, _ in
                   self.controller.subjects.identifiers(n)}  # fmt: skip
-        hers = {*asked, *self.rows(asked), *before}
+        numbers, hers = self.numbers(*asked), {*asked, *self.rows(asked), *before}
+        own = {i for i in before if self.numbers(i) <= numbers}
         try:
             rights.erase(self.controller, Request((asked,), override="test"), self.now)
         except KeptError as problem:
             self.said.append(str(problem))
             return
         self.erased |= _plain(hers)
+        for one in self.made:  # what she said no to holds under all that led to her alone
+            if one.numbers & numbers or one.hers & _plain(own):
+                one.hers |= _plain(own)
 
     def move(self, person: int, what: str) -> None:
         if not self.away:
@@ -487,6 +491,12 @@ PLAIN: Final[dict[str, tuple[Step, ...]]] = {
     ),
     "objected when only her number led to her old address": (
         *_MOVED, ("object", (0, [0]), ["site.improve"]), ("erase", 0),
+    ),
+    "objected before her new address was known, and weighed": (
+        ("object", (0, [0]), ["site.improve"]), ("prove", 0, 4, 1), ("erase", 0),
+    ),
+    "restricted before her new address was known": (
+        ("restrict", (0, [0]), ()), ("prove", 0, 4, 1), ("erase", 0),
     ),
     "restricted when only her number led to her old address": (
         *_MOVED, ("restrict", (0, [0]), ()), ("erase", 0),

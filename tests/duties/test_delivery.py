@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import io
 import os
+import signal
 import tracemalloc
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -314,6 +315,31 @@ def test_what_is_left_behind_goes_by_the_time_that_is_given(controller: Controll
     assert (old.exists(), young.exists()) == (False, True)
     delivery.sweep(controller, NOW + 2 * MINUTE)
     assert not young.exists()
+
+
+def test_what_is_being_packed_by_whoever_is_killed_goes_by_itself(controller: Controller) -> None:
+    """It is not encrypted yet. What somebody is still at stays, however long it takes him."""
+
+    def packing(then: Callable[[], object]) -> None:
+        with delivery.aside(controller) as folder:
+            (folder / "package.zip").write_bytes(b"all of hers")
+            os.utime(folder, ((NOW - 59 * MINUTE).timestamp(),) * 2)
+            then()
+
+    def there() -> int:
+        return len(list(controller.reach.directory.glob("*/package.zip")))
+
+    def swept(at: dt.datetime) -> int:
+        delivery.sweep(controller, at)
+        return there()
+
+    if (child := os.fork()) == 0:
+        packing(lambda: os.kill(os.getpid(), signal.SIGKILL))
+    os.waitpid(child, 0)
+    assert [there(), swept(NOW), swept(NOW + 2 * MINUTE)] == [1, 1, 0]
+    met: list[int] = []
+    packing(lambda: met.append(swept(NOW + 2 * MINUTE)))
+    assert [*met, there()] == [1, 0]
 
 
 def test_an_erasure_ends_what_still_waits_for_the_same_person(

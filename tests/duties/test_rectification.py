@@ -17,7 +17,7 @@ from kept.controller import Controller
 from kept.controls.evidence import Outcome
 from kept.controls.registry import registered
 from kept.controls.runner import report, run
-from kept.duties import rights
+from kept.duties import holds, rights
 from kept.duties.rights import RectifyAnswer, Request, recipients, reminding
 from kept.duties.rights.letter import letter
 from kept.errors import Denied, Obstructed, UsageError
@@ -41,6 +41,14 @@ COPY = """
       who: {category: contact.name}
       number: {category: contact.phone, identifies: phone}
       greeting: {category: contact.name, origin: derived}
+"""
+LETTERS = """
+  letters:
+    key: [mail]
+    retention: messages
+    activities: [communicate]
+    fields:
+      mail: {category: contact.email, identifies: email, nullable: false}
 """
 NAME = "shop.customer.name"
 LATER = NOW + dt.timedelta(days=1)
@@ -227,6 +235,48 @@ def test_what_is_not_made_anew_is_brought_before_the_officers(scores: Path) -> N
         assert _outcome(controller, late) is Outcome.PASS
 
 
+def test_what_is_erased_need_not_be_made_anew_and_its_task_names_nobody(scores: Path) -> None:
+    with Controller.open(deployment.read(scores)) as controller:
+        case = _rectify(controller, NAME, "Ana Neill").case
+        bens = _rectify(controller, NAME, "Ben Neill", who=BEN).case
+        assert len(_to_make_anew(controller)) == 4
+        request = Request(((ANA,),), override="test")
+        gone = rights.erase(controller, request, LATER)
+        assert gone.complete
+        # Ben's stay, though they were asked at the same places.
+        assert {t.case for t in _to_make_anew(controller)} == {bens}
+        files = [p.read_text("utf-8") for p in (scores / "state").rglob("*make-anew*")]
+        assert len(files) == 2
+        assert not any("ana@example.org" in text for text in files)
+        # Recipients of the correction have not answered: that is said, and by whom it waits.
+        told = [t for t in controller.tasks() if t.case == case]
+        assert {str(t.action) for t in told} == {"tell-rectification"}
+        assert any(f"name her until they are answered: {len(told)};" in w for w in gone.warnings)
+        assert controller.cases.get(case).state is State.AWAITING
+        for task in told:
+            _answer(controller, task, Said.DONE, "privacy-officer", LATER)
+        assert controller.cases.get(case).state is State.CLOSED
+        said = " ".join(letter(controller, case, LATER).text().split())
+        assert "Scores (Shop): nothing of it is there any more: what we held of you there" in said
+        assert _outcome(controller, LATER) is Outcome.PASS
+
+
+def test_what_is_still_there_is_still_to_be_made_anew_after_an_erasure(scores: Path) -> None:
+    with Controller.open(deployment.read(scores)) as controller:
+        _rectify(controller, NAME, "Ana Neill")
+        holds.place(
+            controller, ground="a claim", clause="RET-10",
+            actor=controller.actors.of("Lea", "privacy-officer", NOW), now=NOW,
+            system="shop", dataset="score",
+        )  # fmt: skip
+        gone = rights.erase(controller, Request(((ANA,),), override="test"), LATER)
+        assert gone.complete
+        assert {t.dataset for t in _to_make_anew(controller)} == {"score"}
+        told = len([t for t in controller.tasks() if t.case != gone.case])
+        said = " ".join(letter(controller, gone.case, LATER).text().split())
+        assert f"In {told} places somebody still has to act" in said
+
+
 @pytest.fixture
 def twice(scores: Path) -> Path:
     """Scores in two systems, and mail."""
@@ -253,6 +303,18 @@ def test_what_two_systems_call_the_same_are_two_tasks(twice: Path, answered: boo
         reminding.remind(controller, late)
         assert controller.cases.get(case).state is State.CLOSED
         assert _outcome(controller, late) is (Outcome.PASS if answered else Outcome.FAIL)
+
+
+def test_whoever_makes_it_anew_is_told_only_by_what_they_know_her(twice: Path) -> None:
+    """Her new number went out by letter to people who know her by her address alone."""
+    with Controller.open(deployment.read(twice)) as controller:
+        _rectify(controller, "shop.customer.phone", "+49 30 99")
+        by = {
+            t.system: {kind for person in t.people for kind, _ in person}
+            for t in controller.tasks() if t.action is Derived.ANEW
+        }  # fmt: skip
+    assert by["stats"] == {"email", "corrected"}
+    assert by["shop"] > {"email", "phone", "corrected"}
 
 
 def test_a_case_that_was_stopped_finds_what_was_made_by_the_name_that_is_right_now(
@@ -302,6 +364,97 @@ def test_a_name_that_names_her_has_copies_that_are_only_names(leads: Path) -> No
     with Controller.open(deployment.read(leads)) as controller:
         assert _rectify(controller, NAME, "Ana Neill").complete
     assert (1, "Ana Neill") in sql(leads, "SELECT id, who FROM lead")
+
+
+#: Rows that refer to others by a name, or by an address.
+JOINED = """
+  badge:
+    title: Badges
+    key: [KEY]
+    retention: messages
+    activities: [communicate]
+    fields:
+      id: {type: integer, nullable: false}
+      mail: {category: contact.email, identifies: email, nullable: false}
+      holder: {category: contact.name, nullable: false}
+      login: {category: contact.name, identifies: cookie}
+      heir: {category: contact.name, identifies: name, others: person}
+  entry:
+    title: Entries by badge
+    key: [id]
+    retention: messages
+    activities: [communicate]
+    fields:
+      id: {type: integer, nullable: false}
+      holder: {category: contact.name, nullable: false}
+    links:
+      - {fields: [holder], to: badge, on: [holder], kind: owned-by}
+"""
+
+
+@pytest.mark.parametrize("key", ["id", "holder"])
+@pytest.mark.parametrize("enforced", [False, True])
+def test_a_name_by_which_rows_are_joined_stays_joined(
+    leads: Path, key: str, enforced: bool
+) -> None:
+    """Nor is it changed by which she signs in, or who is called as she is."""
+    her = "Ana O'Neill"
+    sql(leads, f"CREATE TABLE badge (id INTEGER, mail TEXT NOT NULL,"
+        f" holder TEXT NOT NULL UNIQUE, login TEXT, heir TEXT, PRIMARY KEY ({key}))")  # fmt: skip
+    refers = "REFERENCES badge (holder)" if enforced else ""
+    sql(leads, f"CREATE TABLE entry (id INTEGER PRIMARY KEY, holder TEXT NOT NULL {refers})")
+    sql(leads, "INSERT INTO badge VALUES (1, 'ana@example.org', ?, ?, ?)", her, her, her)
+    sql(leads, "INSERT INTO entry VALUES (1, ?)", her)
+    edit(leads / "shop.yml", "datasets:\n", f"datasets:{JOINED.replace('KEY', key)}")
+    edit(leads / "shop.yml", "name: {category: contact.name,",
+         "name: {category: contact.name, identifies: name,")  # fmt: skip
+    with Controller.open(deployment.read(leads)) as controller:
+        answer = _rectify(controller, NAME, "Ana Neill")
+        assert answer.complete
+        assert _names(leads)[0] == "Ana Neill"
+        assert sql(leads, "SELECT login, heir FROM badge") == [(her, her)]
+        both = sql(leads, "SELECT b.holder FROM entry e JOIN badge b USING (holder)")
+        assert both == [("Ana Neill" if key == "id" and not enforced else her,)]
+        assert any("joined by `shop.entry.holder`" in w for w in answer.warnings) == (
+            both == [(her,)]
+        )
+        # Nothing is lost to an erasure: it meets them still.
+        assert rights.erase(controller, Request(((ANA,),), override="test"), NOW).complete
+        assert sql(leads, "SELECT * FROM entry") == []
+
+
+REFERS = """
+  sub:
+    title: Subscriptions
+    key: [KEY]
+    retention: messages
+    activities: [communicate]
+    fields:
+      id: {type: integer, nullable: false}
+      customer: {category: contact.email, nullable: false}
+    links:
+      - {fields: [customer], to: customer, on: [email], kind: owned-by}
+"""
+
+
+@pytest.mark.parametrize("key", ["id", "customer"])
+@pytest.mark.parametrize("cascades", [False, True])
+def test_what_refers_to_what_is_put_right_goes_along(leads: Path, key: str, cascades: bool) -> None:
+    """By Kept, or by its engine; what cannot follow stands in the way of all of it."""
+    refers = "REFERENCES customer (email) ON UPDATE CASCADE" if cascades else ""
+    sql(leads, f"CREATE TABLE sub (id INTEGER UNIQUE, customer TEXT NOT NULL UNIQUE {refers})")
+    sql(leads, "INSERT INTO sub VALUES (1, 'ana@example.org')")
+    edit(leads / "shop.yml", "datasets:\n", f"datasets:{REFERS.replace('KEY', key)}")
+    right = "anna@example.org"
+    with Controller.open(deployment.read(leads)) as controller:
+        if key == "customer" and not cascades:
+            with pytest.raises(Obstructed, match=r"`shop\.sub` stands in the way"):
+                _rectify(controller, "shop.customer.email", right)
+            right = "ana@example.org"
+        else:
+            assert _rectify(controller, "shop.customer.email", right).complete
+        assert sql(leads, "SELECT customer FROM sub") == [(right,)]
+        assert (right,) in sql(leads, "SELECT email FROM customer")
 
 
 def test_who_handled_it_and_is_called_as_she_is_keeps_the_name(leads: Path) -> None:
@@ -395,6 +548,22 @@ def test_a_correction_of_a_correction(controller: Controller, leads: Path) -> No
     assert _rectify(controller, NAME, "Ana O'Neill").complete
     assert _outcome(controller) is Outcome.PASS
     assert rights.correct_again(controller, NOW, actor="nightly", role="operator") == []
+
+
+def test_a_wrong_address_that_is_the_key_of_its_row_is_named(leads: Path) -> None:
+    """It was left as it was, and nothing said so."""
+    sql(leads, "CREATE TABLE letters (mail TEXT PRIMARY KEY)")
+    sql(leads, "INSERT INTO letters VALUES ('ANA@example.org'), ('ben@example.org')")
+    edit(leads / "shop.yml", "datasets:\n", f"datasets:{LETTERS}")
+    with Controller.open(deployment.read(leads)) as controller:
+        request = Request(((ANA,),), override="test")
+        at, right = "shop.customer.email", "ana.nova@example.org"
+        shown = rights.preview_rectification(controller, request, at, right, NOW)
+        answer = rights.rectify(controller, request, at, right, NOW)
+    met = "`shop.letters.mail` holds what is wrong in 1 of her rows, whose key it is"
+    for warnings in (shown.warnings, answer.warnings):
+        assert [w for w in warnings if w.startswith(met)]
+    assert "letters" not in {s.dataset for s in answer.steps}
 
 
 def test_a_new_number_is_hers_in_every_table_and_leads_to_her(

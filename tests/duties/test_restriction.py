@@ -283,6 +283,12 @@ def test_wrong_use(controller: Controller, world: Path) -> None:
     away = _restrict(controller, ANA)
     assert (away.complete, [s for s, _ in away.unreached]) == (False, ["shop"])
     assert not _allowed(controller, PAY, ANA)
+    # When it is back the case goes on by what it says: why she asks is not asked again.
+    (world / "away.sqlite").rename(world / "shop.sqlite")
+    on = Request((), case=away.case, override="test")
+    assert rights.restrict(controller, on, None, LATER).complete
+    with pytest.raises(UsageError, match="not said why she asks"):
+        rights.restrict(controller, Request(((ANA,),), override="test"), None, LATER)
 
 
 def test_what_she_agrees_to_later_while_a_system_is_away_narrows_nothing(

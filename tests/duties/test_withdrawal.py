@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,8 @@ from kept.controls.evidence import Outcome
 from kept.controls.registry import registered
 from kept.controls.runner import run
 from kept.duties import holds, rights
-from kept.duties.rights import ChoiceAnswer, Request
+from kept.duties.rights import ChoiceAnswer, Request, identity
+from kept.duties.rights.doubt import Ambiguous
 from kept.duties.rights.letter import answer_case, letter
 from kept.duties.rights.receipts import Receipts
 from kept.errors import Denied, UsageError
@@ -123,6 +125,29 @@ def test_what_rests_on_consent_stops_and_the_rest_goes_on_and_is_listed(
     assert len(sql(letters, "SELECT * FROM invoice")) == 3
 
 
+def test_what_is_unlinked_while_a_case_waits_takes_a_person_who_says_whose_it_is(
+    controller: Controller, letters: Path
+) -> None:
+    """Somebody has said that both are not one person's: the case goes on for neither by itself."""
+    officer = controller.actors.of("Pia", "privacy-officer", NOW)
+    for one in (ANA, BEN):
+        identity.link(controller, one, ANA, "verified", "seen", officer, NOW, same=one is BEN)
+    here, away = letters / "shop.sqlite", letters / "away.sqlite"
+    here.rename(away)
+    request = Request(((ANA, BEN),), override="test")
+    begun = rights.withdraw(controller, request, ["marketing.email"], NOW, region="EEA")
+    assert not begun.complete
+    identity.unlink(controller, BEN, ANA, "it is his", officer, NOW)
+    away.rename(here)
+    on = Request((), case=begun.case, override="test")
+    with pytest.raises(Ambiguous) as refused:
+        rights.withdraw(controller, on, (), LATER)
+    assert "`kept identity link`" in str(refused.value)
+    assert "open a new case by what is hers alone" in str(refused.value)
+    identity.link(controller, BEN, ANA, "verified", "it is hers", officer, LATER, same=True)
+    assert rights.withdraw(controller, on, (), LATER, erase=True).complete
+
+
 def test_a_new_consent_counts_again(controller: Controller, agreed: int) -> None:
     _withdraw(controller, ANA, "marketing", "site.improve", erase=True)
     assert not _allowed(controller, MAIL, at=LATER)
@@ -172,6 +197,22 @@ def test_what_is_due_takes_another_person_by_command_as_at_the_desk(
     assert rights.withdraw(controller, alone, (), NOW, erase=True).complete
     assert _ids(letters) == [2, 3]
     assert [a.name for a in controller.watch.alerts()] == ["Ira"]
+
+
+def test_what_is_taken_back_while_an_erasure_stands_still_outlives_her(
+    controller: Controller, agreed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    her = Request(((ANA,),), override="test")
+    with monkeypatch.context() as killed:
+        killed.setattr(controller, "execute", lambda *_, **__: sys.exit())
+        with pytest.raises(SystemExit):
+            rights.erase(controller, her, NOW)
+    case = controller.cases.all()[-1].id
+    assert controller.subjects.find([ANA]) == (agreed,)
+    _withdraw(controller, ANA, "site.improve")
+    assert rights.erase(controller, Request((), case=case), LATER).complete
+    assert controller.subjects.find([ANA]) == ()
+    assert ":withdrawn:site.improve" in controller.suppressions.channels(ANA)
 
 
 def test_who_is_not_known_yet_is_so_from_then_on(controller: Controller) -> None:

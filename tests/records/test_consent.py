@@ -113,7 +113,7 @@ def test_what_was_taken_back_outlives_her_until_she_agrees_again(records, ana: i
     records.consents.grant(ana, "a", NOW, source="form")
     records.consents.withdraw(ana, MAIL, NOW, source="mail")
     records.consents.grant(ana, MAIL, NOW, source="form")
-    records.suppressions.outlive([ana], NOW)
+    records.suppressions.outlive([[ana]], NOW)
     records.subjects.forget([ana])
     every = records.suppressions.channels_of([ANA, other, third])
     assert every == [{f"{FACT}withdrawn:{MAIL}"}] * 3
@@ -142,10 +142,44 @@ def test_what_was_taken_back_binds_nobody_else_by_what_they_share(records, ana: 
         records.subjects.link(who, names, evidence, NOW)
     records.consents.grant(ben, MAIL, NOW, source="form")
     records.consents.withdraw(ana, MAIL, NOW, source="mail")
-    records.suppressions.outlive([ana], NOW)
+    records.suppressions.outlive([[ana]], NOW)
     met = [bool(one) for one in records.suppressions.channels_of([ANA, own, claimed, home, both])]
     assert met == [True, True, True, False, False]
     assert held(records, ben) == {f"consent:{MAIL}"}
+
+
+def test_what_was_objected_to_and_restricted_outlives_her_under_what_was_linked_later(
+    records, ana: int
+) -> None:
+    """Also under what she only claims; nothing of it binds Ben, whose mailbox it is as well, and
+    his no does not bind her.
+    """
+    later, claimed, both = (
+        Identifier("phone", "+49 30 123456"), Identifier("account", "7"),
+        Identifier("email", "both@example.org"),
+    )  # fmt: skip
+    ben = records.subjects.of([Identifier("email", "ben@example.org")], NOW)
+    no, page = f"{FACT}objection:{MAIL}", f"{FACT}objection:site"
+    records.consents.object_to(ana, MAIL, NOW, source="request")
+    records.suppressions.add([ANA], NOW, channel=no, source="objection")
+    records.suppressions.add([ANA], NOW, channel=page, source=PAGE)
+    records.consents.restrict(ana, True, NOW, source="request")
+    records.consents.record(ana, [("objection:ads", True)], NOW, source="request")
+    records.consents.record(ana, [("objection:ads", False)], NOW, source="weighed")
+    for who, evidence, names in (
+        (ana, "used", [later, both]), (ana, "asserted", [claimed]), (ben, "used", [both])
+    ):  # fmt: skip
+        records.subjects.link(who, names, evidence, NOW)
+    records.suppressions.add([both], NOW, channel=f"{FACT}objection:his", source=PAGE)
+    records.suppressions.outlive([[ana]], NOW)
+    met = records.suppressions.channels_of([ANA, later, claimed, both])
+    assert met == [{no, page, f"{FACT}restricted"}] * 3 + [{f"{FACT}objection:his"}]
+    with records.database.connection() as c:
+        macs = [suppression_mac(records.vault, later)]
+        for channel, lifted in ((no, []), (page, [page])):
+            assert lifted == records.suppressions.lift_hashed(
+                macs, sources=OWN, channel=channel, connection=c
+            )
 
 
 # The law of two times, against a list that is gone through by hand.

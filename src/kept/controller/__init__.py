@@ -104,7 +104,7 @@ from kept.records.part import Parts
 from kept.records.passed import PassedOn
 from kept.records.preference import PreferenceMail
 from kept.records.quarantine import Quarantine
-from kept.records.recipient import Recipients, noted_as
+from kept.records.recipient import ERASED, Recipients, noted_as
 from kept.records.redaction import Redactions
 from kept.records.release import Member, Members
 from kept.records.reminder import Reminders
@@ -927,7 +927,7 @@ class Controller:
         counts = Counter(found)
         body = {
             "case": case, "right": closed.right,
-            "done": counts[Outcome.DONE] + counts[Outcome.NOTHING],
+            "done": counts[Outcome.DONE] + counts[Outcome.NOTHING] + counts[ERASED],
             "cannot": counts[Outcome.CANNOT], "left": counts[Outcome.LEFT],
             "escalated": counts[None],
         }  # fmt: skip

@@ -53,35 +53,43 @@ def deliver(all_: Iterable[Served], now: dt.datetime) -> Delivery:
 
 
 def write_down(recipients: Recipients, reach: Reach, stores: Mapping[str, Store]) -> None:
-    """Make a task of each notice, and of what is to be made anew, that is recorded and has none."""
+    """Make a task of each notice, and of what is to be made anew, that is recorded and has none;
+    and let people off what is over.
+    """
     for noted, message in recipients.unwritten():
-        folder, task = _asked(noted, message, reach, stores)
-        if folder.of(task.case, task.dataset, task.action) is None:
-            folder.put(task)
+        served = _serves(noted, reach, stores)
+        there = served.folder.of(noted.case, *_step(noted))
+        if message is None and there is not None:
+            served.let_off(there)
+        elif message is not None and there is None:
+            served.folder.put(_task(noted, message, served.folder, stores))
         recipients.written(noted)
 
 
-def _asked(
-    noted: Noted, message: Message, reach: Reach, stores: Mapping[str, Store]
-) -> tuple[TaskFolder, Task]:
-    """The task of what is recorded, and where it lies."""
+def _step(noted: Noted) -> tuple[str, Notice | Derived]:
+    """The dataset and what is asked, by which a task is found."""
     if noted.place is None:
-        system, dataset = NAME, noted.recipient
-        action: Notice | Derived = Notice(noted.notice)
-        folder, at = reach.mailbox(noted.recipient).folder, None
-    else:
-        (system, dataset), action = noted.place, Derived(noted.notice)
-        store = stores.get(system)
-        # Who serves it by mail is asked by mail; others see it at the desk as soon as it is there.
-        folder, at = (
-            (store.folder, None)
-            if isinstance(store, Served)
-            else (reach.owner(system).folder, noted.noted_at)
-        )
-    id_ = folder.id_of(noted.case, dataset, action)
-    return folder, Task(
-        id_, noted.case, system, dataset, action, message.people, message.given_for,
-        at, at and at + _TIME,
+        return noted.recipient, Notice(noted.notice)
+    return noted.place[1], Derived(noted.notice)
+
+
+def _serves(noted: Noted, reach: Reach, stores: Mapping[str, Store]) -> Served:
+    """Who is asked. Who serves a system by mail is asked by mail."""
+    if noted.place is None:
+        return reach.mailbox(noted.recipient)
+    store = stores.get(noted.place[0])
+    return store if isinstance(store, Served) else reach.owner(noted.place[0])
+
+
+def _task(noted: Noted, message: Message, folder: TaskFolder, stores: Mapping[str, Store]) -> Task:
+    """The task of what is recorded. Who is not asked by mail sees it at the desk at once."""
+    system = NAME if noted.place is None else noted.place[0]
+    dataset, action = _step(noted)
+    at_desk = noted.place is not None and not isinstance(stores.get(system), Served)
+    at = noted.noted_at if at_desk else None
+    return Task(
+        folder.id_of(noted.case, dataset, action), noted.case, system, dataset, action,
+        message.people, message.given_for, at, at and at + _TIME,
     )  # fmt: skip
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Final
 
-from kept.datamap.map import DataMap, Dataset, Field
+from kept.datamap.map import DataMap, Dataset, Field, Link
 from kept.datamap.reach import Place
 from kept.decide.due import Held
 from kept.decide.ties import norm
@@ -19,6 +19,8 @@ from kept.model.values import Value
 
 #: Words of a name: BillingCity, billing_city, billingCity.
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+#: What machines know people by.
+_SIGNS_IN: Final = ("account", "cookie", "device")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,8 @@ class Wrong:
 def copies(dataset: Dataset, source: Field, beside: Sequence[Field]) -> list[Field]:
     """The fields of another dataset that can hold a copy of `source`: of its very category (also of
     a name that names her), or naming a person by the same kind of identifier; none that is made of
-    other data, and none that names somebody else, who may be called as she is.
+    other data, none by which she signs in, though it be her name, and none that names somebody
+    else, who may be called as she is.
 
     `beside` are the fields of the source's own row. None of them is a copy, and a field whose
     name is more like one of theirs than like the source's (a billing state, not a billing city)
@@ -51,17 +54,58 @@ def copies(dataset: Dataset, source: Field, beside: Sequence[Field]) -> list[Fie
         if dataset.said(f) != "derived"
         and f.computed is None
         and (
-            (source.identifies is not None and f.identifies == source.identifies)
+            (source.identifies not in (None, "name") and f.identifies == source.identifies)
             # Many are called by one name: where it is told apart as what names her, elsewhere it
             # may only be hers.
             or (
                 source.identifies in (None, "name")
-                and f.category == source.category
+                and (f.category == source.category or f.identifies == source.identifies == "name")
+                and f.identifies not in _SIGNS_IN
                 and f.others not in ("staff", "person")
                 and all(_alike(f, source) >= _alike(f, rival) for rival in rivals)
             )
         )
     ]
+
+
+#: A field of a dataset.
+At = tuple[Place, str]
+
+
+def together(
+    datamap: DataMap, foreign: Mapping[Place, Sequence[Link]], source: At, copied: Set[At]
+) -> tuple[set[At], set[At]]:
+    """What changes with the source: its copies, and by which rows refer to it, near or far, which
+    would refer to nothing else. And which copies stay: rows are joined by them to what stays.
+
+    What refers to it by a foreign key its engine changes as well, or refuses all of it. Copies at
+    the ends of another stay, for it would refuse the source too.
+    """
+    real = _pairs(foreign)
+    links = _pairs({(s.name, d.name): d.links for s in datamap.systems.values()
+                    for d in s.datasets.values()}) - real  # fmt: skip
+    follow, new = set[At](), {source}
+    while new:
+        new = {a for a, b in links if b in new} - follow - {source}
+        follow |= new
+    follow -= {a for a in follow if datamap.dataset(*a[0]).fields[a[1]].computed is not None}
+    fixed = {source} | follow
+    free = copied - fixed - {a for a, b in real if b in fixed}
+    apart = {end for pair in real for end in pair} & free
+    links |= {(b, a) for a, b in links}
+    while new := {a for a, b in links if a in free - apart and b not in fixed | free - apart}:
+        apart |= new
+    return fixed | free - apart, apart
+
+
+def _pairs(links: Mapping[Place, Sequence[Link]]) -> set[tuple[At, At]]:
+    """What refers to what, field by field."""
+    return {
+        ((place, here), ((link.system or place[0], link.to), there))
+        for place, those in links.items()
+        for link in those
+        for here, there in zip(link.fields, link.on, strict=True)
+    }
 
 
 def _alike(one: Field, other: Field) -> int:

@@ -296,6 +296,8 @@ _TABLE: Final = (
     _kind(149, "derived.asked", "case:name right:name places:names"),
     # What was objected to, and rests on bases to which nobody can object, or on none.
     _kind(150, "objection.inapplicable", "purpose:name bases:names"),
+    # What was to be made anew is erased, so nobody has to make it.
+    _kind(152, "derived.erased", "case:name system:name dataset:name"),
     _kind(1000, "use.decided",
           "purpose:name allowed:flag activity?:name category?:name context?:name recipient?:name"
           " region?:name basis?:name reason?:name channel?:name people?:count epoch?:count"),

@@ -137,6 +137,7 @@ class Consents:
         source: str,
         valid_from: dt.datetime | None = None,
         notice: str | None = None,
+        anew: bool = True,
         connection: Connection | None = None,
     ) -> int:
         """Add facts (name, whether it holds), known from `now`; the person's new epoch.
@@ -145,13 +146,16 @@ class Consents:
         `source` says where it came from, `notice` what the person was shown (a hash).
         """
         one = Said(subject, facts, valid_from or now, notice)
-        return self.record_many([one], now, source=source, connection=connection)[0]
+        return self.record_many([one], now, source=source, anew=anew, connection=connection)[0]
 
     def record_many(
-        self, said: Sequence[Said], now: dt.datetime, *, source: str,
+        self, said: Sequence[Said], now: dt.datetime, *, source: str, anew: bool = True,
         connection: Connection | None = None,
     ) -> list[int]:  # fmt: skip
-        """`record` one after another, with a fixed number of statements; the epoch after each."""
+        """`record` one after another, with a fixed number of statements; the epoch after each.
+
+        `anew`: a yes ends also what was taken back before an erasure.
+        """
         _named(said)
         times = Counter(one.subject for one in said)
         people = sorted(times)
@@ -172,10 +176,10 @@ class Consents:
                 (now, source, *_columns(said)),
             )
             c.execute("DELETE FROM subject_facts WHERE subject = ANY(%s)", (people,))
-            if again := [
+            if anew and (again := [
                 (one.subject, fact) for one in said for fact, holds in one.facts
                 if fact.startswith("withdrawn:") and not holds
-            ]:  # fmt: skip
+            ]):  # fmt: skip
                 agreed(c, again)
         met = {int(subject): int(epoch) - times[int(subject)] for subject, epoch in rows}
         epochs = []
@@ -365,8 +369,9 @@ class Consents:
         ).fetchall()
         for subject, fact, held, notice in rows:
             self.record(
-                subject, [(fact, held)], now, source=source, notice=notice, connection=connection
-            )
+                subject, [(fact, held)], now, source=source, notice=notice, anew=False,
+                connection=connection,
+            )  # fmt: skip
         return [(int(r[0]), str(r[1]), bool(r[2])) for r in rows]
 
     def epochs(

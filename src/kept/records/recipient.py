@@ -43,6 +43,8 @@ DATASETS: Final = (
     ),
 )
 
+#: In the place of an answer where nothing is left to make anew: what it was made of her is erased.
+ERASED: Final = "erased"
 #: People as (field, value) pairs each, and what the data was given for.
 People: TypeAlias = tuple[tuple[tuple[str, str], ...], ...]
 
@@ -176,10 +178,15 @@ class Recipients:
         )
         return bool(done.rowcount)
 
-    def unwritten(self) -> list[tuple[Noted, Message]]:
-        """Those for whom no task was written down yet, with what they are to be told."""
-        found = []
+    def unwritten(self) -> list[tuple[Noted, Message | None]]:
+        """Those for whom no task was written down yet, with what they are to be told; and, with
+        None, those whose task is over and may still be there. `written` says that it is done.
+        """
+        found: list[tuple[Noted, Message | None]] = []
         for one in self._noted("c.sealed IS NOT NULL", ()):
+            if one.outcome == ERASED:
+                found.append((one, None))
+                continue
             with self._database.connection() as c:
                 row = c.execute(
                     "SELECT sealed FROM case_recipient WHERE number = %s AND recipient = %s",
@@ -202,6 +209,20 @@ class Recipients:
                 (one.number, one.recipient),
             )
 
+    def erased(
+        self, case: str, recipient: str, now: dt.datetime, *, connection: Connection
+    ) -> bool:
+        """Record that nothing is left to be made anew there, unless that was answered meanwhile;
+        whether it is so by this. The task goes next (`unwritten`).
+        """
+        done = connection.execute(
+            "UPDATE case_recipient n SET outcome = %s, answered_at = %s, sealed = ''"
+            " FROM rights_case c WHERE c.number = n.number AND c.id = %s AND n.recipient = %s"
+            " AND n.notice = %s AND (n.outcome IS NULL OR n.outcome = 'cannot')",
+            (ERASED, now, case, recipient, Derived.ANEW),
+        )
+        return bool(done.rowcount)
+
     def answered(
         self, case: str, recipient: str, outcome: str, now: dt.datetime,
         *, connection: Connection | None = None,
@@ -215,7 +236,7 @@ class Recipients:
             )
 
     def _noted(self, where: str, parameters: Sequence[object]) -> list[Noted]:
-        with self._database.connection() as c:
+        with self._database.by_statement() as c:
             rows = c.execute(
                 "SELECT r.id, c.number, c.recipient, c.notice, c.outcome, c.noted_at,"
                 " c.answered_at, c.escalated_at"

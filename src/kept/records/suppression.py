@@ -37,6 +37,35 @@ ONE_CLICK: Final = "one-click"
 SIGNAL: Final = "preferences-signal"
 OWN: Final = (PAGE, ONE_CLICK, SIGNAL)
 
+#: What people said no to, and under what it holds from now on. Of a no that somebody recorded and
+#: one of her own page the first counts: it is not taken back there.
+_OUTLIVES: Final = """
+WITH hers AS (SELECT * FROM unnest(%(who)s::int[], %(numbers)s::bigint[]) h (who, subject)),
+own AS (
+    SELECT h.who, i.suppress, i.kind FROM hers h JOIN identity i USING (subject)
+    WHERE NOT EXISTS (SELECT FROM identity o WHERE o.mac = i.mac
+        AND o.subject NOT IN (SELECT subject FROM hers WHERE hers.who = h.who)
+        AND (o.evidence = ANY(%(sure)s) OR i.evidence <> ALL(%(sure)s)))),
+latest AS (
+    SELECT DISTINCT ON (subject, fact) who, fact, holds FROM hers JOIN fact USING (subject)
+    WHERE (fact = 'restricted' OR fact LIKE 'objection:%%') AND valid_from <= %(now)s
+    ORDER BY subject, fact, valid_from DESC, seq DESC),
+said (who, channel, source) AS (
+    SELECT who, %(fact)s || fact, %(withdrawn)s FROM hers JOIN fact USING (subject)
+    WHERE fact LIKE 'withdrawn:%%' AND holds
+    UNION SELECT who, %(fact)s || fact,
+        CASE fact WHEN 'restricted' THEN 'restriction' ELSE 'objection' END
+    FROM latest WHERE holds
+    UNION SELECT o.who, s.channel, s.source FROM own o JOIN suppression s ON s.mac = o.suppress
+    WHERE s.channel LIKE ANY(%(kinds)s) AND s.source <> %(browser)s)
+INSERT INTO suppression (mac, kind, channel, source, since)
+SELECT DISTINCT ON (o.suppress, s.channel)
+    o.suppress, o.kind, s.channel, s.source, %(now)s::timestamptz
+FROM said s JOIN own o USING (who)
+ORDER BY o.suppress, s.channel, s.source = ANY(%(own)s), s.source
+ON CONFLICT (mac, channel) DO NOTHING RETURNING mac, channel
+"""
+
 DATASETS: Final = (
     Dataset(
         "suppression",
@@ -122,33 +151,38 @@ class Suppressions:
         return len(new)
 
     def outlive(
-        self, subjects: Sequence[int], now: dt.datetime, *, connection: Connection | None = None
-    ) -> None:
-        """What people ever took back holds under all that leads to them, also when they are gone:
-        a yes that they said after it goes with them. A later one ends it (`agreed`). What leads to
-        somebody else as well is left out: it would bind him too.
+        self,
+        people: Sequence[Sequence[int]],
+        now: dt.datetime,
+        *,
+        connection: Connection | None = None,
+    ) -> list[tuple[bytes, str]]:
+        """What people, each with all her numbers, said no to holds under all that leads to her,
+        also when she is gone; the (hash, channel) under which it did not before.
+
+        Of what she ever took back a yes that she said after it goes with her; a later one ends it
+        (`agreed`). An objection and a restriction hold on as they stand, from whom they came. What
+        leads to somebody else as well is left out: it would bind him too, and his own no her.
         """
+        pairs = [(who, number) for who, hers in enumerate(people) for number in hers]
         with self._database.within(connection) as c:
             rows = c.execute(
-                "INSERT INTO suppression (mac, kind, channel, source, since)"
-                " SELECT DISTINCT i.suppress, i.kind, %(fact)s || f.fact, %(source)s,"
-                " %(now)s::timestamptz"
-                " FROM fact f JOIN identity i USING (subject)"
-                " WHERE subject = ANY(%(who)s) AND f.fact LIKE 'withdrawn:%%' AND f.holds"
-                " AND NOT EXISTS (SELECT FROM identity o WHERE o.mac = i.mac"
-                " AND o.subject <> ALL(%(who)s) AND (o.evidence = ANY(%(sure)s)"
-                " OR i.evidence <> ALL(%(sure)s)))"
-                " ON CONFLICT (mac, channel) DO NOTHING RETURNING mac",
+                _OUTLIVES,
                 {
+                    "who": [who for who, _ in pairs],
+                    "numbers": [number for _, number in pairs],
                     "fact": FACT,
-                    "source": WITHDRAWN,
+                    "kinds": [f"{FACT}objection:%", f"{FACT}withdrawn:%", f"{FACT}restricted"],
+                    "withdrawn": WITHDRAWN,
+                    "browser": BROWSER,
+                    "own": list(OWN),
                     "now": now,
-                    "who": list(subjects),
                     "sure": list(COUNTED),
                 },
             ).fetchall()
             if rows:
-                _stale(c, [bytes(mac) for (mac,) in rows])
+                _stale(c, [bytes(mac) for mac, _ in rows])
+        return [(bytes(mac), str(channel)) for mac, channel in rows]
 
     def lift(
         self,

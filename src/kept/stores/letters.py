@@ -147,12 +147,17 @@ class Mailbox(Served):
                 if folder is not None:
                     folder.remove(f"{task.id}.txt")
 
+    def let_off(self, task: Task) -> None:
+        """Give up one task, with its letters and answer."""
+        if self._laid is not None:
+            self._laid.remove(f"{task.id}.txt")
+        self.folder.let_off(task)
+
     def forget(self, case: str) -> None:
         """Give up all tasks of a case, with their letters and answers."""
         for task in self.folder.all():
-            if task.case == case and self._laid is not None:
-                self._laid.remove(f"{task.id}.txt")
-        self.folder.forget(case, wholly=True)
+            if task.case == case:
+                self.let_off(task)
 
 
 def letter(task: Task, now: dt.datetime | None) -> list[str]:

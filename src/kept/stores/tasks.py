@@ -156,6 +156,10 @@ class Served(abc.ABC):
         """Take away the letters of a task where nothing is left to do; may be called twice."""
 
     @abc.abstractmethod
+    def let_off(self, task: Task) -> None:
+        """Give up one task, with its letters and answer; may be called twice."""
+
+    @abc.abstractmethod
     def forget(self, case: str) -> None:
         """Give up all tasks of a case, with their letters and answers."""
 
@@ -250,13 +254,16 @@ class TaskFolder:
         self.put(done)
         return done
 
-    def forget(self, case: str, *, wholly: bool = False) -> None:
-        """Give up what was handed in for a case that is complete; `wholly`: its tasks as well."""
+    def forget(self, case: str) -> None:
+        """Give up what was handed in for a case that is complete."""
         for task in self.all():
             if task.case == case:
                 self.remove(f"{task.id}.rows.json")
-                for name in (f"{task.id}.txt", f"{task.id}.task.json") if wholly else ():
-                    self.remove(name)
+
+    def let_off(self, task: Task) -> None:
+        """Give up one task, with all that is there of it."""
+        for end in ("rows.json", "txt", "task.json"):
+            self.remove(f"{task.id}.{end}")
 
     def write(self, name: str, text: str) -> None:
         """A file of mode 0600, whole or not at all."""

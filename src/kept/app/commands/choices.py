@@ -51,7 +51,7 @@ from kept.duties.rights import (
 )
 from kept.duties.rights.choice import Told
 from kept.duties.rights.request import VERBS, Others, also_open
-from kept.duties.rights.restriction import GROUNDS
+from kept.duties.rights.restriction import GROUNDS, known_ground
 from kept.errors import UsageError
 from kept.terms.words import many
 
@@ -172,7 +172,13 @@ def weigh_command(
 @group.command(name="restrict")
 def restrict_command(
     *,
-    ground: Annotated[str, Parameter(help=f"why she asks: {', '.join(GROUNDS)} (GDPR Art. 18(1))")],
+    ground: Annotated[
+        str | None,
+        Parameter(
+            help=f"why she asks: {', '.join(GROUNDS)} (GDPR Art. 18(1)); of a case that goes on it"
+            " is known"
+        ),
+    ] = None,
     but: Annotated[
         list[str] | None,
         Parameter(
@@ -202,6 +208,7 @@ def restrict_command(
         require_checker(request)
         several = Several.of(controller, common, acting, "restriction", request, people, SIZE)
         if several is not None:
+            known_ground(ground)
             carry = choosing(
                 lambda controller, one, now: restrict(
                     controller, one, ground, now, but=but or (), region=region
@@ -211,7 +218,7 @@ def restrict_command(
         answer = act(controller, request, ground, acting.moment, but=but or (), region=region)
         controller.deliver(acting.moment)
         controller.ledger.checkpoint(acting.moment)
-        given = ("--ground", ground, *asked("--but", but))
+        given = (*asked("--ground", [ground] if ground else ()), *asked("--but", but))
         to_do = _go_on(controller, answer, common, given)
         others = also_open(controller, answer.case)
     # A case that goes on was shown before; all that a policy does is not listed a second time.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
@@ -204,10 +204,11 @@ def shown(
     request: Asked, state: State, one: Case, problem: str | None = None,
     *, opened: dict[str, Any] | None = None, letter: dict[str, str] | None = None,
     handed: dict[str, Any] | None = None, done: str | None = None,
+    typed: Mapping[str, Any] | None = None,
 ) -> Response[str]:  # fmt: skip
     """The page of a case as it stands. `opened` holds what is sealed, where it was asked for,
     `letter` the answer to her, and `handed` a link or a code that is shown once; `done` says what
-    was done where no address says it.
+    was done where no address says it, `typed` what was typed in and not taken.
     """
     controller: Controller = state.controller
     now = state.clock()
@@ -215,6 +216,8 @@ def shown(
     counted = controller.clocks.of(one)
     looked = controller.casework.looked_at(one)
     steps = controller.cases.steps(one)
+    tasks = [(t, casework.stands(t, now), casework.sayable(t))
+             for t in casework.tasks(controller, one)]  # fmt: skip
     run = controller.casework.run(one)
     verb = VERBS.get(one.right)
     roles = counting(request, state, one)
@@ -258,10 +261,12 @@ def shown(
         recorded=[proof.WAYS[w] for w in proof.RECORDED],
         questions=proving.questions(controller) if proving.asked(controller, one) else {},
         tries=controller.cases.tries_left(one),
-        tasks=[(t, casework.stands(t, now), casework.sayable(t))
-               for t in casework.tasks(controller, one)],
+        tasks=tasks,
+        asked_of=sum(isinstance(t.action, Action) and bool(says) for t, _, says in tasks),
         became=casework.became,
-        came=controller.intakes.of_case(one.id),
+        came=controller.intakes.of_case(one.id), typed=typed or {},
+        copies=[{"id": c.id, "title": RIGHTS[c.right].title}
+                for c in casework.copies_before(controller, one)],
         opened=opened, letter=letter, handed=handed, no_mail=mailing.why_not(controller, one),
         mails=mails, too_early=clock.too_early,
         answering=[m for m in mails if mailing.answers(one, m)], unsent=any(

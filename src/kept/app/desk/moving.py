@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import shutil
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final, Literal
 
 from litestar import Response, post
@@ -96,13 +93,13 @@ def told(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
 @post("/cases/{case:str}/plan", status_code=303, sync_to_thread=True)
 def plan(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
     """Look at what would happen; nothing is written into any system."""
-    one = found(state, case)
+    one, given = found(state, case), _given(form(request))
     try:
         who = actor(request, state, f"rights {VERBS.get(one.right, 'erase')}")
         now = state.clock()
-        looked = casework.look(state.controller, one.id, _given(form(request)), who, now)
+        looked = casework.look(state.controller, one.id, given, who, now)
     except KeptError as problem:
-        return shown(request, state, one, said(problem))
+        return shown(request, state, one, said(problem), typed=given)
     return back(f"/desk/cases/{one.id}", "plan" if looked["at"] == now.isoformat() else "same-plan")
 
 
@@ -174,12 +171,9 @@ def package(request: Asked, state: State, case: FromPath[str]) -> Response[Any] 
 
 def pack(controller: Controller, one: Case, who: Actor, now: dt.datetime) -> None:
     """Make the package of a case, and let it wait here for the staff."""
-    folder = Path(tempfile.mkdtemp(prefix="package-", dir=controller.reach.directory))
-    try:
+    with delivery.aside(controller) as folder:
         casework.pack(controller, one.id, folder / "package.zip", who, now)
         delivery.keep(controller, one.id, folder / "package.zip", who, now)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @post("/cases/{case:str}/decide", status_code=303, sync_to_thread=True)

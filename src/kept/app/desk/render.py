@@ -133,6 +133,7 @@ def page(
         elsewhere=controller.provider.settings.title if controller.provider else None,
         csrf=lambda: csrf,
         when=lambda at: _when(at, controller),
+        zone=controller.desk.zone,
         done=done or DONE.get(request.query_params.get("done", ""), ""),
         here=request.url.path,
         sees_cases=bool(roles & CASES),

@@ -27,6 +27,7 @@ UNDONE: Final = "preferences-undone"
 #: How long a no can be taken back by who said it, without a code.
 UNDO: Final = dt.timedelta(hours=1)
 _NO: Final = f"{FACT}objection:"
+_BACK: Final = f"{FACT}withdrawn:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,9 @@ def _allow(
 ) -> tuple[str, ...]:
     """Take her own no back, and let a consent hold again on the words on which she gave it.
 
-    What somebody recorded of a request of hers, or an erasure, stands: that is not undone here.
+    What she took back, by whatever way, is as open as if nothing had been said where no words are
+    known on which it could hold again. An objection that somebody recorded of a request of hers,
+    or an erasure, stands: that is not undone here.
     """
     bundle, words = controller.bundle, controller.bundle.vocabulary
     people = controller.subjects.refusing([way.mac], connection=c)
@@ -157,6 +160,7 @@ def _allow(
     macs = [way.mac, *(m for m, _ in controller.subjects.refused_under(people, connection=c))]
     hashes = [(way.mac, way.kind), *controller.subjects.refused_under(people, connection=c)]
     served = {o.purpose for o in offers(bundle)}
+    used = _used(controller)
     entries: list[Entry] = []
     done: dict[str, None] = {}
     for purpose in purposes:
@@ -177,19 +181,55 @@ def _allow(
                 )
                 body = {"purpose": name(rest), "source": name(PAGE)}
                 entries.append(Entry("objection.made", now, body))
-        # What her own no had taken back, and an erasure left: else no form could ask her again.
-        for term in sorted(near) if purpose in done else ():
-            controller.suppressions.lift_hashed(
-                macs, sources=[WITHDRAWN], channel=f"{FACT}withdrawn:{term}", connection=c
-            )
+        # What she had taken back, and an erasure left: else no form could ask her again.
+        for term in sorted(near):
+            if not controller.suppressions.lift_hashed(
+                macs, sources=[WITHDRAWN], channel=_BACK + term, connection=c
+            ):
+                continue
+            done[purpose] = None
+            body = {"purpose": name(term), "source": name(BY_CODE)}
+            entries.append(Entry("withdrawal.undone", now, body))
+            # What was taken back with it stays so.
+            for rest in sorted(used & words.below("purposes", term) - near):
+                controller.suppressions.add_hashed(
+                    hashes, now, channel=_BACK + rest, source=WITHDRAWN, connection=c
+                )
         for subject in people:
             given = _given(controller, subject, purpose, now, c)
-            if given is not None:
+            said = [given] if given else _opened(controller, subject, near, now, c)
+            if said:
                 done[purpose] = None
-                entries.append(given)
+                entries += said
     if entries:
         controller.ledger.append_in(c, entries)
     return tuple(done)
+
+
+def _opened(
+    controller: Controller, subject: int, near: Iterable[str], now: dt.datetime, c: Connection
+) -> list[Entry]:
+    """What she took back ends without a yes, where there never were any words: a form can ask."""
+    held = controller.consents.facts(subject, now, connection=c).held
+    over = [p for p in sorted(near) if f"withdrawn:{p}" in held]
+    if not over:
+        return []
+    words = controller.bundle.vocabulary
+    used = _used(controller)
+    rest = {p for term in over for p in used & words.below("purposes", term)} - {*near}
+    facts = [(f"withdrawn:{p}", False) for p in over]
+    facts += [(f"withdrawn:{p}", True) for p in sorted(rest)]
+    controller.consents.record(subject, facts, now, source=BY_CODE, connection=c)
+    called = _called(controller, subject, now, c)
+    return [
+        Entry("withdrawal.undone", now,
+              {"purpose": name(p), "source": name(BY_CODE), "subject": called})
+        for p in over
+    ]  # fmt: skip
+
+
+def _used(controller: Controller) -> set[str]:
+    return {a.purpose for a in controller.bundle.activities.values()}
 
 
 def _given(

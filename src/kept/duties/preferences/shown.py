@@ -20,7 +20,7 @@ from kept.policy.shapes import Text
 from kept.records.consent import Word
 from kept.records.preference import Way
 from kept.records.subject import suppression_mac
-from kept.records.suppression import FACT, OWN
+from kept.records.suppression import FACT, OWN, WITHDRAWN
 from kept.terms.addresses import masked
 
 #: Sources of a consent that was given on a form of the policy.
@@ -42,8 +42,8 @@ class Choice:
 
     `on`: it may happen. `no`: she said no to it, or to what it is part of. `again`: a no of hers
     that she can take back here, with a code. `rests`: allowed, and yet it does not happen at
-    present. `asked`: a no that stands on record elsewhere, as by a request. `where` are the forms
-    on which it can be allowed: (title, path or address).
+    present. `asked`: a no that is not taken back here, as one that a request recorded. `where`
+    are the forms on which it can be allowed: (title, path or address).
     """
 
     purpose: str
@@ -128,15 +128,20 @@ def _choice(
         w.fact.startswith("objection:") for w in said_no
     )
     days = [w.since for w in said_no] + [since for _, since in rows]
+    taken = any(w.fact.startswith("withdrawn:") for w in said_no) or any(
+        source == WITHDRAWN and channel in {f"{FACT}withdrawn:{p}" for p in near}
+        for channel, source, _ in refused
+    )
     again = (
         blocked and not elsewhere and codes
-        and (own or any(w.fact == f"consent:{one.purpose}" and w.notice for w in yes))
+        and (own or taken or any(w.fact == f"consent:{one.purpose}" and w.notice for w in yes))
     )  # fmt: skip
     return Choice(
         one.purpose, one.titles, one.group, open_ or agreed, blocked,
         yes[-1].since if yes else None, max(days) if blocked and days else None, wording, again,
-        agreed and not open_, blocked and elsewhere,
-        () if open_ or agreed or again else _forms(controller, one.purpose),
+        agreed and not open_, blocked and not again,
+        # No form lifts a no: whoever types her address could.
+        () if open_ or agreed or blocked else _forms(controller, one.purpose),
     )  # fmt: skip
 
 

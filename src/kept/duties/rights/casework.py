@@ -115,6 +115,17 @@ def look(
     return document
 
 
+def copies_before(controller: Controller, case: Case) -> list[Case]:
+    """The cases of the same request in which she asked for a copy that was not made yet. What an
+    erasure takes, or a withdrawal, is not in it any more.
+    """
+    if case.right not in ("erasure", "withdrawal") or case.state in FINISHED:
+        return []
+    beside = {id_ for one in controller.intakes.of_case(case.id) for _, id_ in one.cases}
+    cases = [controller.cases.get(id_) for id_ in sorted(beside - {case.id})]
+    return [c for c in cases if c.right in PACKS and c.state in FRESH]
+
+
 def _does(looked: Mapping[str, Any]) -> dict[str, Any]:
     """What a plan that was looked at does, whoever looked, and whenever."""
     return {key: value for key, value in looked.items() if key not in ("by", "role", "at")}

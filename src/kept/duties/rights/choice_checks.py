@@ -23,6 +23,7 @@ from kept.ledger.entry import name as named
 from kept.model.decision import Ask, Facts
 from kept.records.case import Case, State
 from kept.records.declared import SYSTEM
+from kept.records.recipient import ERASED
 from kept.records.subject import LINKING, suppression_mac
 from kept.terms.asks import SALE_IN
 from kept.terms.identifiers import Identifier
@@ -110,6 +111,9 @@ def withdrawals_stop_consent_only(
     ]
     withdrawn = list(_withdrawals(controller, now))
     yield from lost.cases(controller, (case for case, *_ in withdrawn))
+    # Who took it back by a code is open to be asked, and has not agreed; each has an entry.
+    undone = [(e.at, str(e.body["purpose"])) for _, e in
+              controller.ledger.entries(kind="withdrawal.undone") if e.at <= now]  # fmt: skip
     for case, purpose, at, _ in withdrawn:
         asks = _asks(controller, purpose)
         for identifier in _named(controller, case):
@@ -118,6 +122,10 @@ def withdrawals_stop_consent_only(
             looked += 1
             # Once she was erased her consent is gone as well: none is made up for nobody.
             but = None if controller.subjects.find([identifier]) else "consent"
+            left = next((one for one in undone if one[0] > at and one[1] == purpose), None)
+            if but is None and left and any(_allows(controller, a, identifier, now) for a in asks):
+                undone.remove(left)
+                but = "consent"
             if any(_allows(controller, ask, identifier, now, but=but) for ask in asks):
                 yield Finding("the door", f"`{purpose}` is allowed although consent was withdrawn")
             for ask in others:
@@ -327,9 +335,11 @@ def _made_anew(controller: Controller, now: dt.datetime) -> Iterator[Looked | Fi
     nobody is waited for whom officers do not know of.
     """
     said = {
-        tuple(str(e.body[key]) for key in ("case", "system", "dataset")): str(e.body["outcome"])
-        for _, e in controller.ledger.entries(kind="word.given")
-        if e.body["action"] == "make-anew" and e.at <= now
+        tuple(str(e.body[key]) for key in ("case", "system", "dataset")): str(
+            e.body.get("outcome", ERASED)
+        )
+        for _, e in controller.ledger.entries(kind=("word.given", "derived.erased"))
+        if e.body.get("action", "make-anew") == "make-anew" and e.at <= now
     }
     with controller.database.connection() as connection:
         rows = connection.execute(

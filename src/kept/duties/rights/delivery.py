@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import fcntl
 import hashlib
 import os
 import secrets
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
@@ -54,6 +56,8 @@ _TAG: Final = 16
 _SUFFIX: Final = ".sealed"
 #: After which a file of no delivery is taken for left behind.
 _STALE: Final = dt.timedelta(hours=1)
+#: How the folders begin in which packages are made.
+_ASIDE: Final = ".kept-package-"
 _PACKED: Final = ("access", "portability")
 
 
@@ -219,8 +223,8 @@ def link(
         )
     with controller.database.connection() as connection:
         key = controller.deliveries.key(one, connection=connection)
-    with tempfile.TemporaryDirectory(prefix="package-", dir=controller.reach.directory) as there:
-        package = Path(there) / "package.zip"
+    with aside(controller) as there:
+        package = there / "package.zip"
         try:
             if key is None:
                 raise OSError
@@ -230,6 +234,35 @@ def link(
         with package.open("xb") as out:  # the folder is open to nobody else
             out.writelines(opened(file, key))
         return deliver(controller, case.id, package, actor, now, days=days, downloads=downloads)
+
+
+@contextlib.contextmanager
+def aside(controller: Controller) -> Iterator[Path]:
+    """A folder for a package that is not encrypted yet, open to nobody else, and gone afterwards;
+    of whoever dies with it `sweep` removes it.
+    """
+    there = Path(tempfile.mkdtemp(prefix=_ASIDE, dir=controller.reach.directory))
+    handle = os.open(there, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)  # the system gives it back when he dies
+        yield there
+    finally:
+        shutil.rmtree(there, ignore_errors=True)
+        os.close(handle)
+
+
+def _left(directory: Path, before: float) -> None:
+    """Remove the folders of packages that whoever made them left behind."""
+    for there in directory.glob(f"{_ASIDE}*"):
+        with contextlib.suppress(OSError):  # gone meanwhile, locked, a link, somebody else's
+            handle = os.open(there, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
+            try:
+                met = os.fstat(handle)
+                if met.st_uid == os.geteuid() and met.st_mtime < before:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(there)
+            finally:
+                os.close(handle)
 
 
 def at_desk(controller: Controller, case: Case, now: dt.datetime) -> Delivery | None:
@@ -369,9 +402,11 @@ def discard(controller: Controller, those: list[Delivery]) -> None:
 
 
 def sweep(controller: Controller, now: dt.datetime) -> int:
-    """End what is past its time, and remove every file that no waiting delivery has; how many
-    deliveries ended. May be repeated and cut off at any point.
+    """End what is past its time, and remove every file that no waiting delivery has, and what was
+    being made by whoever was killed; how many deliveries ended. May be repeated and cut off at any
+    point.
     """
+    _left(controller.reach.directory, (now - _STALE).timestamp())
     with controller.database.connection() as connection:
         late = [d for d in controller.deliveries.waiting(connection=connection) if d.ends_at <= now]
         if late:

@@ -19,6 +19,7 @@ from kept.datamap.map import Dataset
 from kept.duties.rights.receipts import title
 from kept.ledger.entry import Entry, name
 from kept.model.select import KeyTable, by_key
+from kept.records import recipient
 from kept.records.case import Case
 from kept.records.recipient import Message, Noted
 from kept.records.subject import LINKING
@@ -32,6 +33,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "anew": "it was made anew, by the word of whoever serves it, of {day}",
     "untouched": "none of it rests on what was wrong, by the word of whoever serves it, of {day}",
     "cannot": "whoever serves it says, on {day}, that it cannot be made anew",
+    "erased": "nothing of it is there any more: what we held of you there was erased on {day}",
     "silent": "whoever serves it was asked on {day} to make it anew and has not answered; whoever"
     " answers for your data here goes after it",
 }
@@ -41,7 +43,7 @@ _LEFT: Final = ("asked", "cannot", "silent")
 @dataclass(frozen=True, slots=True)
 class Anew:
     """A dataset of hers in which something is to be made anew, and how that stands since when:
-    asked, anew, untouched, cannot, or silent (officers know).
+    asked, anew, untouched, cannot, erased, or silent (officers know).
     """
 
     system: str
@@ -116,13 +118,25 @@ def note(
     for place, names in wanted.items():
         people = []
         for who in sorted({who for who, _ in rows[place].rows}):
-            hers = [i for i in known[who] if i.kind in LINKING] or known[who]
+            hers = _named(controller, place[0], known[who])
             people.append((*((i.kind, i.value) for i in hers), ("corrected", corrected)))
         asked[".".join(place)] = Message(tuple(people), names)
     new = controller.recipients.note(case, Derived.ANEW, asked, now, connection=connection)
     if new:
         body = {"case": case.id, "right": case.right, "places": [name(one) for one in new]}
         controller.ledger.append_in(connection, [Entry("derived.asked", now, body)])
+
+
+def _named(
+    controller: Controller, system: str, known: Sequence[Identifier]
+) -> list[Identifier]:  # fmt: skip
+    """Of what names her, that by which the system knows people at all: whoever serves it needs,
+    and is told, no other.
+    """
+    datasets = controller.datamap.systems[system].datasets.values()
+    kinds = {f.identifies for dataset in datasets for f in dataset.fields.values()}
+    linking = [i for i in known if i.kind in LINKING]
+    return [i for i in linking if i.kind in kinds] or linking or list(known)
 
 
 def stands(controller: Controller, case: Case) -> tuple[Anew, ...]:
@@ -144,6 +158,8 @@ def _stands(controller: Controller, one: Noted, system: str, dataset: str) -> An
             state = "untouched"
         case Outcome.CANNOT:
             state = "cannot"
+        case recipient.ERASED:
+            state = "erased"
         case _:
             state = "asked" if one.escalated_at is None else "silent"
     at = one.answered_at if one.outcome and one.answered_at else one.noted_at

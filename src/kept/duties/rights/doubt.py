@@ -90,12 +90,23 @@ def refuse_several(
                 " where it is linked to her), or decide anew what is wrong"
                 " (`kept identity doubts --settled --show`)"
             )
-        problem = Ambiguous(
-            f"{doubt.words}; nothing was shown or changed",
-            expected="identifiers of one person",
-            fix=f"{instead}, after a person has looked; or, where they are one person, say why"
-            f" with --same-person REASON (case {case.id})",
+        fix = (
+            f"{instead}, after a person has looked; or, where they are one person, say why with"
+            f" --same-person REASON (case {case.id})"
         )
+        if case.state not in BEFORE and not doubt.decided:
+            # It keeps what it began with; what was unlinked since is not known to be hers any more.
+            fix = (
+                f"case {case.id} was begun by all of what was given, and what proved that it is one"
+                " person's is undone since: where it is hers, link it again (`kept identity link`)"
+                " or say why with --same-person REASON; where it is not, open a new case by what is"
+                " hers alone, and leave this one open, with what it waits for, to whoever answers"
+                " for it"
+            )
+        problem = Ambiguous(
+            f"{doubt.words}; nothing was shown or changed", expected="identifiers of one person",
+            fix=fix,
+        )  # fmt: skip
         problem.who = tuple(dict.fromkeys(one.who for one in met))
         raise problem
 

@@ -14,11 +14,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from kept.controller import REGISTRY, SUBJECT, Controller, Place
+from kept.controller import REGISTRY, Controller, Place
 from kept.controller.execute import Outcome
 from kept.datamap.reach import WEAK, shape
 from kept.decide.ties import norm
-from kept.duties.rights import carry, delivery, mailing, recipients
+from kept.duties.rights import carry, delivery, mailing, recipients, tasks
 from kept.duties.rights.child import forget
 from kept.duties.rights.covering import decided_since
 from kept.duties.rights.doubt import hers_alone
@@ -31,6 +31,8 @@ from kept.duties.rights.planning import (
     draw_up,
     keep,
     met_again,
+    numbers,
+    outlive,
     sought,
     still_known,
     subjects_of,
@@ -325,6 +327,9 @@ def _go_on(
         if decided_since(controller, case, unasked=True):
             among -= REGISTRY  # what links them there leads the erasure that it needs to it
         made = ask_again(controller, case, made, people, actor, now, among)
+    with controller.database.connection() as connection:
+        # What she said no to since the plan was sealed: as long as her number is there it is known.
+        outlive(controller, made, now, connection)
     return _to_the_end(controller, case, made, people, among, actor, now)
 
 
@@ -485,7 +490,7 @@ def _carry_out(
         complete = not met and not away
     went = recipients.went(made, results) if complete else {}
     gone = recipients.given(controller, went, people=people)
-    known = sought(controller, case, people).known if gone or case.ground == CHILD else []
+    known = before.known
     to_tell = recipients.messages(gone, known)
     meant = recipients.meant(made) if not complete else {}
     later = recipients.given(controller, meant, people=people)
@@ -498,6 +503,8 @@ def _carry_out(
     # After that: what somebody decides at the same moment waits there, or stands here.
     standing = case.ground == CHILD and decided_since(controller, case)
     warnings += (_STANDING,) * standing
+    open_before = tasks.naming(controller, known) if complete else []
+    over = tasks.over(controller, known, made, open_before)
     with controller.database.connection() as connection:
         entries: list[Entry] = []
         with connection.pipeline():
@@ -532,8 +539,13 @@ def _carry_out(
             )
         )
         controller.ledger.append_in(connection, entries)
+        if complete:
+            tasks.let_off(controller, over, actor, now, connection)
     if complete:
+        if over:
+            controller.tasks()  # what is over goes
         controller.settle(case.id)
+        warnings += tasks.said(case, [t for t in open_before if t not in over])
         if case.ground == CHILD:
             # Nothing stays by which she could be written to later.
             if mailing.why_not(controller, case) is None:
@@ -562,12 +574,7 @@ def _shred(
     A class of which rows are retained keeps its key until the hold ends.
     """
     # From the sealed plan: the case itself has forgotten her by now.
-    subjects = sorted(
-        int(str(key[0]))
-        for step in made.steps
-        if (step.system, step.dataset) == SUBJECT
-        for key in step.keys.values
-    )
+    subjects = numbers(made)
     if not subjects:
         return None, []
     kept = set()

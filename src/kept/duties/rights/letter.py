@@ -17,7 +17,7 @@ import jinja2
 
 from kept.controller import Controller, Located, Place
 from kept.decide import reasons
-from kept.duties.rights import derived, parts
+from kept.duties.rights import derived, parts, tasks
 from kept.duties.rights.about import titled
 from kept.duties.rights.afterwards import STAY, Afterwards
 from kept.duties.rights.answer import Search, address, sentences
@@ -216,6 +216,7 @@ def _letter(
         *systems,
         *_anew(controller, record),
         *_stays(controller, record, after, now),
+        *_asked_of(controller, record, named),
         *_chosen(controller, record, named, anew, region, now),
         *_goes_on(controller, record, named, anew, region, now),
         *_told(controller, record, named, now),
@@ -517,6 +518,23 @@ def _anew(controller: Controller, record: Receipts) -> Iterator[Part]:
         line = say("What was worked out from a wrong value can be wrong, too. Of each place where"
                    " we hold such a thing about you:")  # fmt: skip
         yield Part(say("What was worked out from it"), (line,), points)
+
+
+def _asked_of(
+    controller: Controller, record: Receipts, named: Sequence[Sequence[Identifier]]
+) -> Iterator[Part]:
+    """What people were asked to do before an erasure, and still have to, names her until then."""
+    if record.case.right == "erasure" and record.complete:
+        n = tasks.others(record.case, tasks.naming(controller, named))
+        if n:
+            words = (
+                "In {n} places somebody still has to act on what was asked before, and has to know"
+                " for whom: what names you stands there until that is answered."
+                if n > 1
+                else "In one place somebody still has to act on what was asked before, and has to"
+                " know for whom: what names you stands there until that is answered."
+            )
+            yield Part(say("What still names you"), (say(words, n=n),))
 
 
 def _as_one(steps: Sequence[StepRecord]) -> list[StepRecord]:

@@ -76,11 +76,13 @@ def object_to(
 ) -> ChoiceAnswer:  # fmt: skip
     """Record the objection: from here on the door denies these purposes for her.
 
-    It holds for every identifier of hers, also where nobody is known under it yet. `complete`
-    False: purposes that are weighed are left (`weigh`), or a system could not be asked which
-    other identifiers are hers.
+    It holds for every identifier of hers, also where nobody is known under it yet. Given a case
+    that was begun, what was objected to is known, and more can be named. `complete` False: purposes
+    that are weighed are left (`weigh`), or a system could not be asked which other identifiers are
+    hers.
     """
-    purposes, region = known_purposes(controller.bundle, purposes), known_region(region)
+    purposes = known_purposes(controller.bundle, purposes or _before(controller, request))
+    region = known_region(region)
     case, actor, people = open_case(
         controller, "objection", request, now, matter=matter(controller, purposes)
     )
@@ -110,6 +112,15 @@ def object_to(
             controller, case, her, purposes, region, now, executed=True, complete=complete,
             weighed=weighed,
         )  # fmt: skip
+
+
+def _before(controller: Controller, request: Request) -> tuple[str, ...]:
+    """What the case of a request objects to, as it was recorded; () where nothing was yet."""
+    if request.case is None:
+        return ()
+    case = controller.cases.get(request.case)
+    every = (*objected(controller, case), *(p for p, _ in inapplicable(controller, case)))
+    return tuple(p for p in every if p in controller.bundle.vocabulary.purposes)
 
 
 def weigh(
@@ -147,8 +158,8 @@ def weigh(
             raise UsageError(
                 f"{', '.join(away)} was not asked by what else she is known there",
                 expected="an objection that holds for all that is hers",
-                fix=f"go on when it answers: `kept rights object --case {case.id} --purpose"
-                f" {objected(controller, case)[0]}`; what is no more goes off the map first",
+                fix=f"go on when it answers: `kept rights object --case {case.id}`; what is no"
+                " more goes off the map first",
             )
         entries = [
             Entry(
@@ -290,6 +301,23 @@ def weighed_for(controller: Controller, case: Case, purpose: str | None = None) 
     """
     return [Identifier(kind, value) for p, kind, value in _pending(controller, case)
             if kind and purpose in (None, name(p))]  # fmt: skip
+
+
+def also_for(
+    controller: Controller, hers: Sequence[tuple[str, str]],
+    more: Sequence[tuple[Identifier, str]], connection: Any,
+) -> None:  # fmt: skip
+    """What is weighed for somebody who is being erased is decided for these (identifier, fact) of
+    hers as well: it holds under them from now on.
+    """
+    who = everyone(hers)
+    for state in (State.EXECUTED, State.CHECKED) if more else ():
+        for one in controller.cases.all(state):
+            rows = _pending(controller, one) if one.right == "objection" else []
+            weighed = {p for p, *row in rows if not who.isdisjoint(everyone([(row[0], row[1])]))}
+            new = [(p, i.kind, i.value) for p in weighed for i, f in more if f == f"objection:{p}"]
+            if new:
+                _seal(controller, one, [*rows, *new], connection)
 
 
 def _pending(controller: Controller, case: Case) -> list[_Row]:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from kept.controller.naming import recognised
 from kept.datamap.reach import shape
 from kept.decide import due, mentions, ties
 from kept.decide.plan import plan as make_plan
-from kept.duties.rights import anonymity, free_text
+from kept.duties.rights import anonymity, free_text, objection, restriction
 from kept.duties.rights.child import sealing
 from kept.duties.rights.covering import (
     coverage,
@@ -38,7 +38,8 @@ from kept.records.case import NEEDLES, Case, StepState
 from kept.records.declared import SYSTEM
 from kept.records.doubt import Doubt, Pair
 from kept.records.hold import Hold
-from kept.records.suppression import ERASURE
+from kept.records.subject import suppression_mac
+from kept.records.suppression import ERASURE, FACT
 from kept.terms.identifiers import Identifier
 from kept.terms.rights import CHILD
 
@@ -275,9 +276,7 @@ def keep(
     ]
     flat = [i for one in known.people for i in one]
     controller.suppressions.add(flat, now, source=ERASURE, connection=connection)
-    numbers = [int(str(k[0])) for s in made.steps if (s.system, s.dataset) == SUBJECT
-               for k in s.keys.values]  # fmt: skip
-    controller.suppressions.outlive(numbers, now, connection=connection)
+    outlive(controller, made, now, connection)
     take_over(controller, case, known.people, known.met, connection)
     gone = [i for i in flat if (i.kind, i.normalised) not in came]
     controller.doubts.forget(case, gone, connection=connection)
@@ -315,6 +314,42 @@ def keep(
         Entry("plan.approved", now, approved),
         Entry("suppression.added", now, {"case": case.id, "reason": "erasure"}),
     ]
+
+
+def outlive(controller: Controller, made: Plan, now: dt.datetime, connection: Any) -> None:
+    """What the people of a plan said no to holds when their numbers are gone, too; and ends where
+    the case that it came from decides so.
+    """
+    people: dict[int, list[int]] = {}
+    for who, number in _numbers(made):
+        people.setdefault(who, []).append(number)
+    new = controller.suppressions.outlive([*people.values()], now, connection=connection)
+    if not new:
+        return
+    found: dict[bytes, set[str]] = {}
+    for mac, channel in new:
+        found.setdefault(mac, set()).add(channel.removeprefix(FACT))
+    for numbers_ in people.values():
+        named = [i for n in numbers_ for i, _ in controller.subjects.identifiers(n)]
+        more = [(i, fact) for i in named
+                for fact in found.get(suppression_mac(controller.vault, i), ())]  # fmt: skip
+        own = [i for i in named if {*controller.subjects.find([i])} <= {*numbers_}]
+        hers = [("", str(n)) for n in numbers_] + [(i.kind, i.value) for i in own]
+        objection.also_for(controller, hers, more, connection)
+        restriction.also_for(controller, hers, more, connection)
+
+
+def _numbers(made: Plan) -> Iterator[tuple[int, int]]:
+    """(who, number) of the numbers of people that go by a plan."""
+    for step in made.steps:
+        if (step.system, step.dataset) == SUBJECT:
+            for who, key in step.keys.rows:
+                yield who, int(str(key[0]))
+
+
+def numbers(made: Plan) -> list[int]:
+    """The numbers of people that go by a plan."""
+    return sorted({number for _, number in _numbers(made)})
 
 
 @dataclass(frozen=True, slots=True)

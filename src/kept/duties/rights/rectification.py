@@ -37,7 +37,7 @@ from kept.duties.rights.request import (
     way_on,
 )
 from kept.errors import IdentifierError, UsageError
-from kept.model.plan import Action, Plan, StepResult
+from kept.model.plan import Action, Obstacle, Plan, StepResult
 from kept.model.select import KeyRow, KeySet, KeyTable, by_key
 from kept.model.values import Value, coerce, fold, normal
 from kept.records.actor import Actor
@@ -51,6 +51,9 @@ from kept.terms.identifiers import Identifier
 _BEGUN: Final = (State.EXECUTING, State.EXECUTED, State.CHECKED)
 #: Under this name is sealed what is put right, until it is.
 _WANTED: Final = "wanted"
+#: Why a value is not put right to which rows refer that cannot follow.
+_JOINED: Final = "its rows refer to what is wrong by their key, which nothing changes"
+_BY_HAND: Final = "put both right by hand, at once"
 
 
 @dataclass(frozen=True, slots=True)
@@ -470,12 +473,33 @@ def _plan(
     source = datamap.dataset(*wanted.place).fields[wanted.field]
     wrong: list[correct.Wrong] = []
     warnings: list[str] = [*located.warnings]
+    keyed: list[tuple[str, Obstacle]] = []
+    fields, apart, keys = _where(controller, datamap, found, wanted)
     for place, table in found.items():
-        dataset = datamap.dataset(*place)
         here = place == wanted.place
-        beside = tuple(datamap.dataset(*wanted.place).fields.values())
-        for item in [source] if here else correct.copies(dataset, source, beside):
-            if item.name in dataset.key or (wanted.wrong is None and not here):
+        for item in fields[place]:
+            if wanted.wrong is None and not here:
+                continue
+            where = ".".join((*place, item.name))
+            key = item.name in datamap.dataset(*place).key
+            if key or (place, item.name) in apart:
+                stands = (
+                    0
+                    if _served(controller, place[0])
+                    else sum(
+                        _same(source, value, wanted.wrong)
+                        for _, value in _values(controller, located, place, table, item.name)
+                    )
+                )
+                if stands and (place, item.name) in keys:
+                    warnings.append(
+                        f"`{where}` holds what is wrong in {stands} of her rows, whose key it is;"
+                        " it was left as it is. Put it right in that system"
+                    )
+                elif stands and key:
+                    keyed.append((place[0], Obstacle(place[1], "other", _JOINED, _BY_HAND)))
+                elif stands:
+                    warnings.append(f"rows are joined by `{where}`; it was left as it is")
                 continue
             if _served(controller, place[0]):
                 if not _same(source, wanted.wrong, wanted.right):
@@ -487,7 +511,6 @@ def _plan(
                     rows.append(row)
                 elif said is not None and not _same(source, said, wanted.right):
                     differing += 1
-            where = ".".join((*place, item.name))
             right = coerce(wanted.right, item.type)
             if rows and right is not None:
                 wrong.append(
@@ -512,7 +535,37 @@ def _plan(
         " whoever serves it is asked to make it anew"
         for place, names in sorted(anew.items())
     )
-    return replace(made, warnings=(*made.warnings, *more))
+    return replace(
+        made, warnings=(*made.warnings, *more), obstacles=(*made.obstacles, *keyed)
+    )  # fmt: skip
+
+
+def _where(
+    controller: Controller, datamap: DataMap, found: Mapping[Place, KeyTable], wanted: _Wanted
+) -> tuple[dict[Place, list[Field]], set[correct.At], set[correct.At]]:
+    """The fields in which the wrong value may stand, by place: the source, its copies, and by which
+    her rows refer to it (also a key, which cannot change). And those of the copies that stay: by
+    which rows are joined, and keys.
+    """
+    here = datamap.dataset(*wanted.place)
+    copied = {
+        (place, f.name)
+        for place in found
+        if place != wanted.place
+        for f in correct.copies(
+            datamap.dataset(*place), here.fields[wanted.field], tuple(here.fields.values())
+        )
+    }
+    keys = {(place, n) for place, n in copied if n in datamap.dataset(*place).key}
+    change, apart = correct.together(
+        datamap, controller.foreign_keys(), (wanted.place, wanted.field), copied - keys
+    )
+    keys -= change | apart
+    return {
+        place: [f for n, f in datamap.dataset(*place).fields.items()
+                if (place, n) in change | apart | keys]
+        for place in found
+    }, apart, keys  # fmt: skip
 
 
 def _held(

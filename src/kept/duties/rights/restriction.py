@@ -34,7 +34,7 @@ from kept.duties.rights.choice import (
 )
 from kept.duties.rights.identity import of_case
 from kept.duties.rights.proving import require_known_asker
-from kept.duties.rights.receipts import not_asked
+from kept.duties.rights.receipts import Receipts, not_asked
 from kept.duties.rights.request import (
     MAY_OVERRIDE,
     Request,
@@ -73,11 +73,11 @@ _LACKS: Final = f"{_AGREED}, but what it needs besides, such as a consent, is no
 
 
 def preview_restriction(
-    controller: Controller, request: Request, ground: str, now: dt.datetime,
+    controller: Controller, request: Request, ground: str | None, now: dt.datetime,
     *, but: Sequence[str] = (), region: str = "unknown",
 ) -> ChoiceAnswer:  # fmt: skip
     """Open a case and show what a restriction would stop; nothing is recorded."""
-    _known_ground(ground)
+    _ground(controller, request, ground)
     region = known_region(region)
     but = known_purposes(controller.bundle, but) if but else ()
     case, _, people = open_case(controller, "restriction", request, now)
@@ -88,15 +88,16 @@ def preview_restriction(
 
 
 def restrict(
-    controller: Controller, request: Request, ground: str, now: dt.datetime,
+    controller: Controller, request: Request, ground: str | None, now: dt.datetime,
     *, but: Sequence[str] = (), region: str = "unknown",
 ) -> ChoiceAnswer:  # fmt: skip
     """Record the restriction, for one of GROUNDS; what is in `but` she agrees to all the same.
 
-    Given a case whose restriction is in force: what is in `but` is added, and identifiers found
-    in a system that was away. `complete` says that it is in force, for all that leads to her.
+    Given a case whose restriction is in force: its ground is known, what is in `but` is added, and
+    identifiers found in a system that was away. `complete` says that it is in force, for all that
+    leads to her.
     """
-    _known_ground(ground)
+    ground = _ground(controller, request, ground)
     region = known_region(region)
     but = known_purposes(controller.bundle, but) if but else ()
     case, actor, people = open_case(controller, "restriction", request, now)
@@ -205,10 +206,25 @@ def lift(
         return case, not others
 
 
-def _known_ground(ground: str) -> None:
-    if ground not in GROUNDS:
+def _ground(controller: Controller, request: Request, ground: str | None) -> str:
+    """The ground that is given, else that of the case that goes on; UsageError where none is."""
+    if ground is None and request.case is not None:
+        ground = Receipts.of(controller, controller.cases.get(request.case)).ground or None
+    return known_ground(ground)
+
+
+def known_ground(ground: str | None) -> str:
+    """A ground of the law for a restriction; UsageError for any other, or for none."""
+    if ground is None or ground not in GROUNDS:
         words = "; ".join(f"{key}: {why}" for key, why in GROUNDS.items())
-        raise UsageError("there is no such ground for a restriction", expected=words)
+        raise UsageError(
+            "there is no such ground for a restriction"
+            if ground is not None
+            else "it is not said why she asks for a restriction",
+            expected=words,
+            fix="name one after --ground",
+        )
+    return ground
 
 
 def _restriction(
@@ -240,6 +256,23 @@ def _bound(controller: Controller, case: Case) -> list[tuple[str, str]]:
     """For whom it was recorded: (kind, value), and of people ("", number)."""
     both = (*_sealed(controller, case, _BOUND), *_sealed(controller, case, _TAKEN))
     return list(dict.fromkeys(both))
+
+
+def also_for(
+    controller: Controller, hers: Sequence[tuple[str, str]],
+    more: Sequence[tuple[Identifier, str]], connection: Connection,
+) -> None:  # fmt: skip
+    """A restriction of somebody who is being erased ends for these (identifier, fact) of hers as
+    well: it holds under them from now on.
+    """
+    new = [(i.kind, i.value) for i, fact in more if fact == _FACT]
+    for state in IN_FORCE if new else ():
+        for one in controller.cases.all(state):
+            if one.right == "restriction" and not everyone(hers).isdisjoint(
+                everyone(_bound(controller, one))
+            ):
+                rows = [*_sealed(controller, one, _BOUND), *new]
+                _seal(controller, one, _BOUND, rows, connection)
 
 
 def _sealed(controller: Controller, case: Case, what: str) -> list[tuple[str, str]]:

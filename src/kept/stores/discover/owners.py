@@ -13,6 +13,7 @@ from typing import Final
 
 from kept.datamap.map import Owner
 from kept.stores.discover import names
+from kept.stores.discover import words as words_of
 from kept.stores.discover.names import listed
 from kept.stores.discover.shapes import Found, Profile, Question
 from kept.stores.discover.tables import People
@@ -26,9 +27,7 @@ _TENANTS: Final = listed(
     "tenant organization organisation company group team workspace project site store shop "
     "department branch household family community club school class course category"
 )
-_MESSAGES: Final = listed(
-    "message body text content subject note amount total betreff nachricht mensaje"
-)
+_AMOUNTS: Final = listed("amount total")
 
 #: Why a link is taken to say nothing of whose a row is.
 NOBODYS: Final = "the rows there are nobody's"
@@ -154,12 +153,21 @@ def _kinds(
         done.append(replace(link, kind=kind, evidence=why, ask=ask))
     if shared:
         made.persons[name] = "shared"
-        says = any(
-            _MESSAGES & set(names.words(c)) or profile.look(c).prose for c in profile.table.columns
-        )
+        says = any(_says(profile, column) for column in profile.table.columns)
         outcome = made.outcomes[name] = ONE_SIDE if says else PAIR
         done = [replace(k, outcome=outcome) if k.kind is Owner.SHARED else k for k in done]
     return done
+
+
+def _says(profile: Profile, column: str) -> bool:
+    """Whether the column tells what one of the people said or gave, in whatever words."""
+    look = profile.look(column)
+    return bool(
+        _AMOUNTS & set(names.words(column))
+        or look.prose
+        or look.shapes.get("mentions")
+        or any(meaning.free_text for meaning, _, _ in words_of.meanings(column))
+    )
 
 
 def _worked_on(

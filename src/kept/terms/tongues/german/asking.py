@@ -81,6 +81,10 @@ SAID: Final = {
     "this page has gone": "diese Seite gibt es nicht mehr",
     # — the code —
     "Type your code": "Code eintippen",
+    "One code is still missing": "Ein Code fehlt noch",
+    "Once more": "Noch einmal",
+    "Not sent yet": "Noch nicht gesendet",
+    "That code was right. Now type the other one: it went to the address that is not confirmed yet.": "Dieser Code hat gestimmt. Tippen Sie nun den anderen ein: Er ging an die Adresse, die noch nicht bestätigt ist.",
     "We sent a code to {to}.": "Wir haben einen Code an {to} gesendet.",
     "confirmed": "bestätigt",
     "The code was wrong too often.": "Der Code war zu oft falsch.",
