@@ -64,14 +64,23 @@ def at(desk: Desk, name: str) -> Browser:
 
 
 def test_the_head_of_a_case_says_that_too_little_is_known_of_who_asks(desk: Desk) -> None:
-    for region, head in (("US-CA", "Not known well enough who asks"), ("EEA", "Known who asks")):
+    for region, head, listed in (
+        ("US-CA", "Not known well enough who asks", "identified, not well enough"),
+        ("EEA", "Known who asks", "identified"),
+    ):
         request = Request((ANA,), "web", "operator", evidence=HOW, region=region)
         one = open_case(desk.controller, "erasure", request, desk.now)[0].id
-        page = at(desk, "olga").get(f"/desk/cases/{one}").text
+        olga = at(desk, "olga")
+        page = olga.get(f"/desk/cases/{one}").text
         assert head in page
         # No way is offered that adds nothing to what is known.
         assert '<option value="checked">' not in page
         assert ('<option value="statement">' in page) == (region == "US-CA")
+        # The list says the same, at the desk and by command.
+        (row,) = re.findall(rf"<tr>(?:(?!</tr>).)*{one}.*?</tr>", olga.get("/desk").text, re.S)
+        assert head.casefold() in words(row).casefold()
+        said = kept(desk.directory, "case", "list", json=False).out
+        assert re.search(rf"{one} +erasure +{listed}  ", said)
 
 
 def test_from_the_inbox_to_the_end_by_two_people(desk: Desk) -> None:

@@ -461,6 +461,23 @@ def test_what_stands_behind_addresses_and_among_other_words_is_asked_about(tmp_p
     assert "text with a telephone number in it" in said["kim"]
 
 
+def test_what_is_no_number_silences_no_question(fresh_pg_url: str) -> None:
+    """NaN is greater than all, and stands for nothing in what programs write of whole numbers."""
+    with psycopg.connect(fresh_pg_url) as made:
+        made.execute("CREATE TABLE kisi (no integer PRIMARY KEY, ad text, eposta text)")
+        for table, kind in (("siparis", "double precision"), ("kargo", "numeric")):
+            made.execute(f"CREATE TABLE {table} (no integer PRIMARY KEY, kimin {kind})")
+        for n in range(1, 61):
+            made.execute("INSERT INTO kisi VALUES (%s, 'x', %s)", (n + 700, f"k{n}@example.org"))
+            for table in ("siparis", "kargo"):
+                kimin = "NaN" if n == 9 else str(761 - n)
+                made.execute(f"INSERT INTO {table} VALUES (%s, %s::float8)", (n, kimin))
+    command = [*COMMAND, fresh_pg_url, "--json"]
+    assert _asked(command, "stand in `kisi.no`, and no word says why") == {
+        ("siparis", "kimin"), ("kargo", "kimin"),
+    }  # fmt: skip
+
+
 def test_without_the_extra_it_says_what_is_missing(tmp_path: Path) -> None:
     url = worlds.into_sqlite(tmp_path / "s.sqlite", worlds.ENGLISH, (VIEW,))
     absent = (

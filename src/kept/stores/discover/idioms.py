@@ -52,6 +52,12 @@ class Idiom:
         """The value as text."""
         return sa.cast(element, sa.Text)
 
+    def number(self, element: Element, type_: str) -> Element:
+        """The value of a column of numbers; none where it is none (NaN, which programs write for
+        nothing, and which compares as greater than all).
+        """
+        return element
+
     def short(self, element: Element, length: int) -> Element:
         """The first characters of the value as text."""
         return sa.func.substr(self.text(element), sa.literal_column("1"), sa.literal(length))
@@ -65,6 +71,10 @@ class PostgreSQLIdiom(Idiom):
     """TABLESAMPLE, the catalogue, and paths into json and jsonb."""
 
     sqlglot = "postgres"
+
+    def number(self, element: Element, type_: str) -> Element:
+        """Without NaN, which only numbers with a fraction can be."""
+        return element if type_ == "integer" else sa.func.nullif(element, sa.text("'NaN'"))
 
     def sizes(self, session: SqlSession, tables: Mapping[str, Table]) -> Mapping[str, int]:
         """By the statistics of the last ANALYZE, else by the pages of the table."""
