@@ -48,6 +48,7 @@ from kept.controller import Controller
 from kept.deployment import FILE
 from kept.duties.rights import EraseAnswer, Request, access, erase, preview, proving
 from kept.duties.rights.answer import not_stated
+from kept.duties.rights.casework import PACKS
 from kept.duties.rights.covered import words as covered_words
 from kept.duties.rights.derived import Anew
 from kept.duties.rights.package import refuse_target
@@ -387,6 +388,12 @@ def erase_command(
     words += _handed(answer.packages)
     words += waits
     beside = others_open(common, "erasure", answer.case, others)
+    copies = [c.id for c in others.linked if c.right in PACKS]
+    if copies and not answer.executed:
+        beside.append(
+            f"First make the copy that was asked for in {', '.join(copies)}: of what is erased"
+            " none can be made afterwards."
+        )
     say.result(document, [words[0], *beside, *words[1:]])
     blocked = any(s.problem for s in answer.steps) or bool(answer.unreached)
     if answer.executed:

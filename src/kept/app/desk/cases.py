@@ -43,7 +43,7 @@ from kept.duties.rights.letter import answer_case
 from kept.duties.rights.planning import undecided
 from kept.duties.rights.receipts import BEFORE, inapplicable, not_asked, to_weigh
 from kept.duties.rights.recipients import informed
-from kept.duties.rights.request import VERBS, by_herself, can_end
+from kept.duties.rights.request import VERBS, also_open, by_herself, can_end
 from kept.duties.rights.restriction import GROUNDS
 from kept.duties.rights.shown import gathered, problems, summed
 from kept.errors import KeptError, UsageError
@@ -278,7 +278,7 @@ def shown(
         of=sum(s.state is not StepState.LEFT for s in steps),
         step_problems=problems([s.result() for s in steps]),
         complaints=controller.complaints.of_case(one.number),
-        doubts=undecided(controller, one),
+        doubts=undecided(controller, one), first=_first(controller, one),
         standing=one.ground == CHILD and one.state is CaseState.CHECKED
         and decided_since(controller, one),
         held=keeping.of_case(controller, one, now) if one.state in FINISHED else [],
@@ -353,6 +353,14 @@ def _leaving(lets: Callable[[str], bool], state: State, one: Case) -> dict[str, 
         "sees": any(lets(command) for command in SEES_TEXTS),
         "passed": stands is not None and stands.state in (Stands.APPROVED, Stands.ACCEPTED),
     }
+
+
+def _first(controller: Controller, one: Case) -> list[tuple[Case, str]]:
+    """Copies the same person asked for and has not got: an erasure leaves nothing to copy."""
+    if one.right != "erasure" or one.state in FINISHED:
+        return []
+    others = also_open(controller, one.id).linked
+    return [(c, RIGHTS[c.right].title) for c in others if c.right in casework.PACKS]
 
 
 def _places(controller: Controller) -> list[tuple[str, str]]:
