@@ -160,6 +160,21 @@ def test_from_the_inbox_to_the_end_by_two_people(desk: Desk) -> None:
     assert "Waits for recipients" not in words(olga.get("/desk").text)
 
 
+def test_a_copy_that_was_asked_for_as_well_is_to_be_made_before_the_erasure(desk: Desk) -> None:
+    cleo = (Identifier("email", "cleo@example.org"),)
+    erasure = case(desk, "erasure", cleo, evidence=HOW)
+    path = f"/desk/cases/{erasure}"
+    assert "Make it first" not in at(desk, "olga").get(path).text
+    copy = case(desk, "access", cleo, evidence=HOW)
+    page = at(desk, "olga").get(path).text
+    assert "Make it first" in page
+    assert f'href="/desk/cases/{copy}"' in page
+    assert "Make it first" not in at(desk, "olga").get(f"/desk/cases/{copy}").text
+    # A copy for somebody else says nothing of this one.
+    other = case(desk, "erasure", (Identifier("email", "dora@example.org"),), evidence=HOW)
+    assert "Make it first" not in at(desk, "olga").get(f"/desk/cases/{other}").text
+
+
 def test_whom_it_is_about_is_shown_on_asking_and_entered(desk: Desk) -> None:
     olga, rita = at(desk, "olga"), at(desk, "rita")
     one = case(desk, who=BEN, evidence=HOW)
@@ -205,9 +220,9 @@ def test_an_erasure_says_that_her_copy_is_to_be_made_first(desk: Desk) -> None:
     ines = desk.controller.actors.of("ines", "intake", desk.now)
     (asked,), _ = entering.add(desk.controller, came, ines, desk.now)
     copy, gone = (dict(asked.cases)[right] for right in asks)
-    said = f'has none yet: <a href="/desk/cases/{copy}">'
+    said = f'not made yet: <a href="/desk/cases/{copy}">'
     assert said in olga.get(f"/desk/cases/{gone}").text
-    assert "has none yet" not in olga.get(f"/desk/cases/{copy}").text
+    assert "not made yet" not in olga.get(f"/desk/cases/{copy}").text
     olga.post(f"/desk/cases/{copy}/end", outcome="withdrawn", words="she wants no copy any more")
     assert said not in olga.get(f"/desk/cases/{gone}").text
 

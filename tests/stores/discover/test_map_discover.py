@@ -117,6 +117,33 @@ def test_what_leads_to_people_whom_no_word_calls_people_is_asked_about(tmp_path:
     assert "nobody's" not in line
 
 
+def test_whose_a_row_of_staff_is_that_names_somebody_by_an_address_is_asked_about(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "helpdesk.sqlite"
+    with sqlite3.connect(file) as made:
+        made.executescript(
+            """
+            CREATE TABLE agents (agent_id INTEGER PRIMARY KEY, name TEXT, mail TEXT);
+            CREATE TABLE tickets (ticket_no INTEGER PRIMARY KEY, from_email TEXT NOT NULL,
+                agent_id INTEGER);
+            CREATE TABLE shifts (shift_no INTEGER PRIMARY KEY, agent_id INTEGER, hours INTEGER);
+            INSERT INTO agents VALUES (1, 'Bea', 'bea@shop.example');
+            INSERT INTO agents VALUES (2, 'Cem', 'cem@shop.example');
+            INSERT INTO tickets VALUES (1, 'ana@example.org', 1), (2, 'dan@example.org', 2);
+            INSERT INTO shifts VALUES (1, 1, 8), (2, 2, 6);
+            """
+        )
+    written = tmp_path / "helpdesk.yml"
+    command = [*COMMAND, f"sqlite:///{file}", "--write", str(written)]
+    subprocess.run(command, capture_output=True, check=True)
+    links = [line for line in written.read_text("utf-8").splitlines() if "to: agents" in line]
+    tickets, shifts = sorted(links, key=lambda line: "did for whoever" not in line)
+    assert "# ? is a row what somebody of `agents` did for whoever `from_email` names?" in tickets
+    assert "kind: owned-by" in shifts
+    assert "# ?" not in shifts
+
+
 def test_rows_that_nobody_seems_to_own_are_not_overlooked_in_silence(tmp_path: Path) -> None:
     """Names beside addresses, addresses inside texts, and what lies behind such a table."""
     file = tmp_path / "choir.sqlite"

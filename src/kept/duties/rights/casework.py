@@ -26,7 +26,7 @@ from kept.duties.rights.portability import port
 from kept.duties.rights.proving import require_known_asker
 from kept.duties.rights.receipts import Receipts, not_asked, to_weigh
 from kept.duties.rights.rectification import preview_rectification, rectify
-from kept.duties.rights.request import MAY_OVERRIDE, Request, capital
+from kept.duties.rights.request import MAY_OVERRIDE, Request, also_open, capital
 from kept.duties.rights.restriction import preview_restriction, restrict
 from kept.duties.rights.shown import gathered, problems, stays, summed
 from kept.duties.rights.withdrawal import preview_withdrawal, withdraw
@@ -116,12 +116,13 @@ def look(
 
 
 def copies_before(controller: Controller, case: Case) -> list[Case]:
-    """The cases of the same request in which she asked for a copy that was not made yet. What an
-    erasure takes, or a withdrawal, is not in it any more.
+    """The cases of the same request, or else of the same person, in which a copy was asked for that
+    was not made yet. What an erasure takes, or a withdrawal, is not in it any more.
     """
     if case.right not in ("erasure", "withdrawal") or case.state in FINISHED:
         return []
     beside = {id_ for one in controller.intakes.of_case(case.id) for _, id_ in one.cases}
+    beside |= {one.id for one in also_open(controller, case.id).linked}
     cases = [controller.cases.get(id_) for id_ in sorted(beside - {case.id})]
     return [c for c in cases if c.right in PACKS and c.state in FRESH]
 

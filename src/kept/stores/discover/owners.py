@@ -144,7 +144,7 @@ def _kinds(
                 kind = Owner.ACCESSED
                 why = (*why, "another column says whose row it is")
             elif link.to in people and people[link.to].kind == "staff":
-                ask = ask or _worked_on(link, several, people, made)
+                ask = ask or _worked_on(profile, link, several, people, made)
             elif len(names.words(name)) and near and _TENANTS & set(names.words(link.to)):
                 ask = ask or f"are rows of `{name}` the data of whoever owns the `{link.to}`?"
         else:
@@ -171,14 +171,23 @@ def _says(profile: Profile, column: str) -> bool:
 
 
 def _worked_on(
-    link: Found, several: list[Found], people: Mapping[str, People], made: Ownership
-) -> str | None:
-    """A question where staff stand beside something of a person: a reply to her ticket."""
+    profile: Profile, link: Found, several: list[Found], people: Mapping[str, People],
+    made: Ownership,
+) -> str | None:  # fmt: skip
+    """A question where staff stand beside something of a person: a reply to her ticket, or a
+    ticket that only an address ties to whoever wrote it.
+    """
     for other in several:
         if other.to not in people and made.persons.get(other.to) in ("owned", "shared"):
             return (
                 f"is a row what somebody of `{link.to}` did for whoever a row of `{other.to}` is"
                 " about? Then write `accessed-by` here, and `owned-by` there"
+            )
+    for column in profile.table.columns:
+        if profile.look(column).share("email") > 0.5:
+            return (
+                f"is a row what somebody of `{link.to}` did for whoever `{column}` names? Then"
+                " write `accessed-by`"
             )
     return None
 
