@@ -711,6 +711,47 @@ def test_who_entered_a_withdrawal_does_not_erase_what_is_due_but_in_an_emergency
     assert len(desk.entries("override.used")) == alerts + 1
 
 
+def test_what_makes_an_erasure_large_after_it_was_begun_waits_for_another(desk: Desk) -> None:
+    """Rows that come while she is erased: drawn up by who carried it out, approved by another."""
+    eva = "eva@example.org"
+    world.sql(desk.directory, f"INSERT INTO note VALUES (70, '{eva}', 'x', '2024-06-03 00:00:00')")
+    world.sql(
+        desk.directory,
+        "CREATE TRIGGER more AFTER DELETE ON note WHEN OLD.id = 70 BEGIN INSERT INTO note"
+        f" SELECT value, '{eva}', 'x', '2024-06-03 00:00:00' FROM json_each('[71, 72, 73]'); END",
+    )
+    left = f"SELECT count(*) FROM note WHERE about = '{eva}'"
+    one = case(desk, "erasure", (Identifier("email", eva),), HOW)
+    path, olga, abel = f"/desk/cases/{one}", at(desk, "olga"), at(desk, "abel")
+    olga.post(f"{path}/plan")
+    plan = re.search(r'name="plan" value="([0-9a-f]{64})"', abel.get(path).text)
+    assert plan
+    abel.post(f"{path}/approve", plan=plan[1])
+    before = re.search(r'name="steps" value="(\d+)"', abel.get(path).text)
+    assert before
+    olga.post(f"{path}/carry-out")
+    working.finish()
+    world.sql(desk.directory, "DROP TRIGGER more")
+    page = words(olga.get(path).text)
+    assert "3 records were met since, and wait" in page
+    assert "It takes somebody else to go on with them: a destruction that is large" in page
+    shown = kept(desk.directory, "case", "show", one, json=False)
+    assert "wait for another person than olga" in words(shown.out)
+    olga.post(f"{path}/carry-out")
+    # Nor from a page that did not show it.
+    abel.post(f"{path}/carry-out", steps=before[1])
+    working.finish()
+    assert world.sql(desk.directory, left) == [(3,)]
+    page = abel.get(path).text
+    assert "Approve it and go on" in page
+    steps = re.search(r'name="steps" value="(\d+)"', page)
+    assert steps
+    abel.post(f"{path}/carry-out", steps=steps[1])
+    working.finish()
+    assert world.sql(desk.directory, left) == [(0,)]
+    assert desk.controller.cases.get(one).complete
+
+
 def test_a_value_is_put_right(desk: Desk) -> None:
     new = "INSERT INTO customer VALUES (44, 'dan@example.org', 'Dan', NULL, '2024-03-01 00:00:00')"
     world.sql(desk.directory, new)

@@ -4,7 +4,15 @@ the machine.
 
 from __future__ import annotations
 
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,8 +21,9 @@ from kept.controller import Controller
 from kept.duties import rights
 from kept.duties.rights import casework
 from kept.errors import Denied
+from kept.records.case import Case, Cases, State
 from kept.terms.identifiers import parse
-from tests.world import NOW, make, sql
+from tests.world import NOW, ROOT, make, sql
 
 
 def _request(who: str, role: str, case: str | None = None) -> rights.Request:
@@ -60,3 +69,182 @@ def test_a_small_one_that_she_asked_for_herself_needs_nobody_else(
     with Controller.open(deployment.read(world)) as controller:
         case = rights.preview(controller, _request("by herself", "person"), NOW).case
         assert rights.erase(controller, _request("ana", "approver", case), NOW).complete
+
+
+_NEWS = """
+system: news
+title: News
+country: US
+datasets:
+  letters:
+    key: [id]
+    retention: marketing-preferences
+    activities: [newsletter]
+    fields:
+      id: {type: integer, nullable: false}
+      email: {category: contact.email, identifies: email, nullable: false}
+"""
+
+
+@pytest.fixture
+def away(world: Path) -> Path:
+    """The world with a system that cannot be asked, and one note of Ben alone."""
+    sql(world, "DELETE FROM note WHERE id >= 10")
+    (world / "news.yml").write_text(_NEWS, "utf-8")
+    with (world / "kept.toml").open("a") as file:
+        file.write(
+            f'\n[systems.news]\nstore = "sqlite"\nurl = "sqlite:///{world / "news.sqlite"}"\n'
+            'mode = "act"\nmap = "news.yml"\n'
+        )
+    return world
+
+
+def _back(world: Path, rows: int) -> None:
+    """The system answers, and has so many rows of Ben."""
+    with closing(sqlite3.connect(world / "news.sqlite")) as connection, connection:
+        connection.execute("CREATE TABLE letters (id INTEGER PRIMARY KEY, email TEXT NOT NULL)")
+        every = [(n, "ben@example.org") for n in range(rows)]
+        connection.executemany("INSERT INTO letters VALUES (?, ?)", every)
+
+
+def _there(world: Path) -> int:
+    with closing(sqlite3.connect(world / "news.sqlite")) as connection:
+        return int(connection.execute("SELECT count(*) FROM letters").fetchone()[0])
+
+
+def _begun(world: Path) -> str:
+    """A small erasure that Ana opened and Bo carried out while a system was away."""
+    with Controller.open(deployment.read(world)) as controller:
+        case = rights.preview(controller, _request("ana", "approver"), NOW).case
+        done = rights.erase(controller, _request("bo", "approver", case), NOW)
+        assert [s for s, _ in done.unreached] == ["news"]
+    return case
+
+
+def _on(world: Path, who: str, case: str, **more: Any) -> rights.EraseAnswer:
+    request = rights.Request((), actor=who, role="approver", case=case, **more)
+    with Controller.open(deployment.read(world)) as controller:
+        return rights.erase(controller, request, NOW)
+
+
+def test_what_makes_an_erasure_large_on_going_on_waits_for_another_than_who_drew_it_up(
+    away: Path,
+) -> None:
+    """The second go is the one that meets it; whoever carried out the rest may approve it."""
+    case = _begun(away)
+    _back(away, 50)
+    for who in ("ana", "ana", "Ana "):
+        answer = _on(away, who, case)
+        assert (answer.complete, answer.unreached, _there(away)) == (False, (), 50)
+        assert "50 of her rows in `letters` of `news`" in " ".join(answer.warnings)
+    with Controller.open(deployment.read(away)) as controller:
+        one = controller.cases.get(case)
+        assert controller.cases.waits(one).by == ("ana",)
+        assert casework.more(controller, one) == 50
+        kinds = ("plan.made", "plan.approved", "case.moved")
+        last = [e for _, e in controller.ledger.entries(kind=kinds, case=case)][-2:]
+        assert [e.kind for e in last] == ["plan.made", "case.moved"], "drawn up, not approved"
+    assert _on(away, "bo", case).complete
+    assert _there(away) == 0
+    with Controller.open(deployment.read(away)) as controller:
+        events = controller.cases.events(controller.cases.get(case))
+        acts = [(e.state, e.actor.name) for e in events
+                if e.state in (State.PLANNED, State.APPROVED)]  # fmt: skip
+        assert acts[-2:] == [(State.PLANNED, "ana"), (State.APPROVED, "bo")]
+        assert controller.watch.alerts() == []
+
+
+def test_who_entered_it_and_who_drew_it_up_go_on_with_it_alone_with_a_reason_and_an_alert(
+    away: Path,
+) -> None:
+    case = _begun(away)
+    _back(away, 50)
+    assert not _on(away, "bo", case).complete
+    assert not _on(away, "ana", case).complete, "who entered it approves nothing of it"
+    assert _there(away) == 50
+    assert _on(away, "bo", case, alone="nobody else is here before the day").complete
+    with Controller.open(deployment.read(away)) as controller:
+        assert [(a.name, a.records) for a in controller.watch.alerts()] == [("bo", 53)]
+
+
+def test_what_keeps_it_small_goes_with_whoever_goes_on(away: Path) -> None:
+    case = _begun(away)
+    _back(away, 2)
+    assert _on(away, "bo", case).complete
+
+
+def test_what_was_drawn_up_while_he_waited_is_approved_by_nobody_unseen(
+    away: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two go on at once: the second one had read of nothing that waits."""
+    case = _begun(away)
+    _back(away, 50)
+    whole, first = Cases.alone, [1]
+
+    @contextmanager
+    def slow(self: Cases, one: Case) -> Iterator[Case]:
+        if first.pop() if first else None:
+            assert not _on(away, "ana", case).complete
+        with whole(self, one) as now:
+            yield now
+
+    monkeypatch.setattr(Cases, "alone", slow)
+    assert not _on(away, "bo", case).complete
+    assert _there(away) == 50
+    # Nor from a page of before, that shows no step of it.
+    assert not _on(away, "bo", case, seen=2).complete
+    assert _there(away) == 50
+    assert _on(away, "bo", case).complete
+
+
+_DRIVER = """
+import importlib, os, signal, sys
+from pathlib import Path
+from kept import deployment
+from kept.controller import Controller
+from kept.duties import rights
+from kept.records.case import Cases
+from tests.world import NOW
+world, case, who, method, when = sys.argv[1:]
+whole = getattr(Cases, method)
+def killed(self, *args, **kwargs):
+    if when == "before":
+        os.kill(os.getpid(), signal.SIGKILL)
+    whole(self, *args, **kwargs)
+    os.kill(os.getpid(), signal.SIGKILL)
+setattr(Cases, method, killed)
+with Controller.open(deployment.read(Path(world))) as controller:
+    rights.erase(controller, rights.Request((), who, "approver", case=case), NOW)
+"""
+
+
+def _killed(world: Path, case: str, who: str, method: str, when: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _DRIVER, str(world), case, who, method, when],
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("method", "when"), [("draw_up", "after"), ("begin_steps", "before"), ("finish", "before")]
+)
+def test_killed_after_it_was_drawn_up_it_waits_on(away: Path, method: str, when: str) -> None:
+    case = _begun(away)
+    _back(away, 50)
+    _killed(away, case, "ana", method, when)
+    assert not _on(away, "ana", case).complete
+    assert _there(away) == 50
+    assert _on(away, "bo", case).complete
+
+
+@pytest.mark.parametrize("method", ["let_go", "begin_steps"])
+def test_killed_after_it_was_approved_it_goes_or_waits_whole(away: Path, method: str) -> None:
+    """Approved, it goes with whoever goes on; not yet, it waits as it did."""
+    case = _begun(away)
+    _back(away, 50)
+    assert not _on(away, "ana", case).complete
+    _killed(away, case, "bo", method, "after")
+    assert _on(away, "ana", case).complete is (method == "begin_steps")
+    assert _on(away, "bo", case).complete
+    assert _there(away) == 0

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,7 @@ from kept.duties.rights.letter import answer_case, letter
 from kept.duties.rights.receipts import Receipts
 from kept.errors import Denied, UsageError
 from kept.model.decision import Ask
-from kept.records.case import StepState
+from kept.records.case import State, StepState
 from kept.terms.identifiers import parse
 from tests.world import NOW, edit, sql
 
@@ -197,6 +199,51 @@ def test_what_is_due_takes_another_person_by_command_as_at_the_desk(
     assert rights.withdraw(controller, alone, (), NOW, erase=True).complete
     assert _ids(letters) == [2, 3]
     assert [a.name for a in controller.watch.alerts()] == ["Ira"]
+
+
+def test_what_makes_it_large_on_going_on_takes_another_than_who_drew_that_up(
+    letters: Path,
+) -> None:
+    """Of a system that was away: with what was due before, and went already."""
+    (letters / "news.yml").write_text(
+        f"system: news\ntitle: News\ncountry: US\ndatasets:{LETTERS}", "utf-8"
+    )
+    with (letters / "kept.toml").open("a") as file:
+        file.write(
+            f'\n[systems.news]\nstore = "sqlite"\nurl = "sqlite:///{letters / "news.sqlite"}"\n'
+            'mode = "act"\nmap = "news.yml"\n\n[desk]\nlarge = 4\n'
+        )
+
+    def go(who: str, purposes: Sequence[str] = (), **more: Any) -> ChoiceAnswer:
+        request = Request(actor=who, role="approver", **{"people": (), "case": case, **more})
+        with Controller.open(deployment.read(letters)) as controller:
+            erase = not purposes
+            return rights.withdraw(controller, request, purposes, NOW, region="EEA", erase=erase)
+
+    case = None
+    who_asks = {"people": ((ANA,),), "evidence": "she called from her number"}
+    case = go("Ann", ["marketing"], **who_asks).case
+    assert not go("Bea").complete
+    assert _ids(letters) == [2, 3], "two rows are small"
+    with closing(sqlite3.connect(letters / "news.sqlite")) as connection, connection:
+        connection.execute(
+            "CREATE TABLE letters (id INTEGER PRIMARY KEY, email TEXT NOT NULL, basis TEXT)"
+        )
+        rows = [(n, "ana@example.org", "consent") for n in range(3)]
+        connection.executemany("INSERT INTO letters VALUES (?, ?, ?)", rows)
+    for who, why in (("Bea", "3 of the rows.*Bea"), ("Ann", "who entered"), ("Bea", "drew it up")):
+        with pytest.raises(Denied, match=why):
+            go(who)
+    with pytest.raises(UsageError, match="more is due by now"):
+        go("Cy", seen=1)
+    with closing(sqlite3.connect(letters / "news.sqlite")) as connection:
+        assert connection.execute("SELECT count(*) FROM letters").fetchone() == (3,)
+    assert go("Cy").complete
+    with Controller.open(deployment.read(letters)) as controller:
+        events = controller.cases.events(controller.cases.get(case))
+        acts = [(e.state, e.actor.name) for e in events]
+        assert (State.PLANNED, "Bea") in acts
+        assert (State.APPROVED, "Cy") in acts
 
 
 def test_what_is_taken_back_while_an_erasure_stands_still_outlives_her(

@@ -42,6 +42,7 @@ def did(cases: Cases, case: Case) -> list[separation.Did]:
     """What was done in a case so far, by whom, as terms.separation names acts.
 
     Of plans the last one counts alone: it is the one that is approved, and an older one is gone.
+    Where steps wait that were drawn up later, whoever drew these up.
     """
     known: dict[State, separation.Act] = {
         State.PLANNED: "planned", State.IDENTIFIED: "verified", State.APPROVED: "approved",
@@ -49,10 +50,14 @@ def did(cases: Cases, case: Case) -> list[separation.Did]:
     events = [e for e in cases.events(case) if e.state in known]
     drawn = [e for e in events if e.state is State.PLANNED]
     counted = [e for e in events if e.state is not State.PLANNED or e is drawn[-1]]
-    return [
+    acts = [
         separation.Did(case.actor.name, "opened"),
         *(separation.Did(e.actor.name, known[e.state]) for e in counted),
     ]
+    if by := cases.waits(case).by:
+        acts = [a for a in acts if a.act != "planned"]
+        acts += [separation.Did(who, "planned") for who in by]
+    return acts
 
 
 def is_early(case: Case) -> bool:

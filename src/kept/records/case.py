@@ -39,6 +39,7 @@ from kept.records.case_state import (
     State,
     StepRecord,
     StepState,
+    Waits,
     Words,
     past,
 )
@@ -60,6 +61,8 @@ _WORDS: Final = b"words"
 _SAME: Final = "same-person"
 #: And under this one what is proven hers beside what the case names.
 _COVERED: Final = "covered"
+#: And which steps, drawn up after writing had begun, wait for another person.
+_WAITS: Final = "waits"
 #: Seconds for which a second process waits for a case that is being carried out.
 _PATIENCE: Final = 5
 #: Sets that patience for the statement that it begins.
@@ -648,6 +651,38 @@ class Cases(Proofs):
                 "UPDATE rights_case SET plan_sha256 = %s WHERE number = %s",
                 (self._vault.mac("plan", packed).hex(), case.number),
             )
+
+    def draw_up(
+        self, case: Case, steps: Iterable[int], actor: Actor, now: dt.datetime,
+        *, also: Iterable[str] = (), connection: Connection,
+    ) -> None:  # fmt: skip
+        """Record that steps of a case that was begun wait for another person than who drew them up.
+        `also`: who drew up what is left of the plan before, where that waits, too.
+        """
+        before = self.waits(case)
+        packed = {
+            "steps": sorted({*before.steps, *steps}),
+            "by": list(dict.fromkeys((*(before.by or also), actor.name))),
+        }
+        self._seal(connection, case, {_WAITS: json.dumps(packed).encode()})
+        self._event(connection, case.number, [State.PLANNED], actor, None, now)
+
+    def waits(self, case: Case) -> Waits:
+        """Which steps of a case that was begun wait for another person (see `draw_up`)."""
+        data = self._unseal(case, _WAITS)
+        if data is None:
+            return Waits()
+        said = json.loads(data)
+        return Waits(frozenset(said["steps"]), tuple(said["by"]))
+
+    def let_go(
+        self, case: Case, actor: Actor, now: dt.datetime, *, connection: Connection
+    ) -> None:  # fmt: skip
+        """Record who approved the steps that waited; they are carried out with the others."""
+        connection.execute(
+            "DELETE FROM case_sealed WHERE number = %s AND name = %s", (case.number, _WAITS)
+        )
+        self._event(connection, case.number, [State.APPROVED], actor, None, now)
 
     def unplan(
         self, case: Case, actor: Actor, now: dt.datetime, *, connection: Connection | None = None

@@ -176,6 +176,16 @@ def past(case: Case) -> UsageError:
 
 
 @dataclass(frozen=True, slots=True)
+class Waits:
+    """Steps that were drawn up after writing had begun and that wait for another person; who drew
+    them up. Empty where none waits.
+    """
+
+    steps: frozenset[int] = frozenset()
+    by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Words:
     """What people wrote in a case: why the check of who asks was left out, how it was done."""
 

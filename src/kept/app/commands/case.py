@@ -438,6 +438,8 @@ def _next(controller: Controller, case: Case, common: Common) -> list[str]:
         lines = [f"To go on, find out better who asks: {more}"]
     elif by := working.approval(controller, case, common):
         lines = [by]
+    elif waits := working.extension(controller, case, common):
+        lines = waits
     else:
         lines = [f"To go on: {again}"]
     if case.ground == CHILD and undecided(controller, case):

@@ -41,14 +41,14 @@ from kept.app.commands.people import (
 )
 from kept.app.commands.slow import briefly
 from kept.app.commands.undecided import drafts
+from kept.app.commands.working import extension
 from kept.app.fit import Exact
 from kept.app.output import Output, table
 from kept.app.surface import roles_of
 from kept.controller import Controller
 from kept.deployment import FILE
-from kept.duties.rights import EraseAnswer, Request, access, erase, preview, proving
+from kept.duties.rights import EraseAnswer, Request, access, casework, erase, preview, proving
 from kept.duties.rights.answer import not_stated
-from kept.duties.rights.casework import copies_before
 from kept.duties.rights.covered import words as covered_words
 from kept.duties.rights.derived import Anew
 from kept.duties.rights.package import refuse_target
@@ -334,7 +334,8 @@ def erase_command(
         to_do = _to_do(controller, common, answer, modes)
         waits = _waits(common, bool(undecided(controller, controller.cases.get(answer.case))))
         case_ = controller.cases.get(answer.case)
-        child, copies = case_.ground == CHILD, [c.id for c in copies_before(controller, case_)]
+        child, copies = case_.ground == CHILD, [c.id for c in casework.copies_before(controller, case_)]
+        more = casework.more(controller, case_)
         slow = [] if answer.executed else controller.inspect().unindexed()
     document = {**answer.document(), **below.document()}
     if not answer.executed:
@@ -385,7 +386,7 @@ def erase_command(
         words += below.words()
     else:
         words.append("Not complete.")
-        words += _waiting(common, answer, child=child and bool(waits)) or to_do
+        words += (not more and _waiting(common, answer, child=child and bool(waits))) or to_do
     words += _handed(answer.packages)
     words += waits
     beside = others_open(common, "erasure", answer.case, others)
@@ -533,6 +534,8 @@ def _to_do(
     again = common.next("rights", "erase", "--case", case.id)
     if lost := astray(controller, common, case.id):
         return lost
+    if answer.executed and (waits := extension(controller, case, common)):
+        return waits
     if answer.executed:
         return [f"Mend what is named above, then go on with: {again} --yes"]
     changes = [s for s in answer.steps if s.counts.changed or s.counts.isolated]

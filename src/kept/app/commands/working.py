@@ -13,6 +13,7 @@ from kept.app.commands.common import ACTING, COMMON, Acting, Common, opened, sai
 from kept.app.output import table
 from kept.controller import Controller
 from kept.duties.rights import casework, new_address, proving
+from kept.duties.rights.request import VERBS
 from kept.duties.staff import owed
 from kept.errors import UsageError
 from kept.records.case import Case, State
@@ -272,6 +273,26 @@ def approval(controller: Controller, case: Case, common: Common) -> str:
         return ""
     again = common.next("case", "approve", case.id, "--plan", looked["plan"], "--actor", "…")
     return f"Next, by somebody who did not enter the request: {again}"
+
+
+def extension(controller: Controller, case: Case, common: Common) -> list[str]:
+    """What of a case that was begun waits for another person, for whom and how it goes on; empty
+    where nothing does.
+    """
+    rows = casework.more(controller, case)
+    if not rows:
+        return []
+    erase = ["--erase"] if case.right == "withdrawal" else []
+    again = common.next(
+        "rights", VERBS[case.right], "--case", case.id, *erase, "--yes", "--actor", "…"
+    )
+    return [
+        f"{many(rows, 'row')} that {'was' if rows == 1 else 'were'} met on going on"
+        f" {'waits' if rows == 1 else 'wait'} for another person than"
+        f" {' and '.join(controller.cases.waits(case).by)}, who drew"
+        f" {'it' if rows == 1 else 'them'} up, and than who entered the request.",
+        f"Next, by him: {again} (or alone, with a reason: --alone REASON)",
+    ]
 
 
 def _pairs(file: Path) -> dict[str, str]:

@@ -243,7 +243,8 @@ def shown(
     may_act = verb is not None and lets(f"rights {verb}")
     answers = one.state not in BEFORE
     moves = counted is not None and not clock.answered(one)
-    due = casework.due(controller, one)
+    due, more = casework.due(controller, one), casework.more(controller, one)
+    mine = session(request).account.name
     ready = not under_way and casework.can_carry_out(controller, one, looked)
     return page(
         request, "desk_case.html.j2", 400 if problem else 200, problem=problem,
@@ -297,10 +298,11 @@ def shown(
         today=controller.day(now).isoformat(), packs=one.right in casework.PACKS,
         works=one.right in casework.WORKS, needs_approval=one.right in casework.APPROVED,
         why_not=_why_not(request, controller, one, looked), due=due,
-        why_not_erase=controller.stands_against(one, session(request).account.name, due)
-        if due
+        why_not_erase=controller.stands_against(one, mine, casework.destroys(controller, one))
+        if due or more
         else "",
-        alone_may=not separation.never(session(request).account.name, controller.did(one)),
+        more=more, drew=controller.cases.waits(one).by, planned=len(steps),
+        alone_may=not separation.never(mine, controller.did(one)),
         leaving=_leaving(lets, state, one) if roles & CASES else None,
         places=_places(controller), clauses=holds.allowing(controller.bundle),
         beyond=beyond(controller, inapplicable(controller, one)),

@@ -135,11 +135,13 @@ def carry(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
         if run is not None and run.going_on(state.clock()):
             return back(path, "busy")
         alone = sent.one("alone").strip() or None
+        seen = sent.one("steps").strip()
         if not casework.begin(controller, one.id, who, state.clock(), erase=erase, alone=alone):
             return back(path, "busy")
     except KeptError as problem:
         return shown(request, state, one, said(problem))
-    carry_out(controller, one.id, who, state.clock, erase=erase, alone=alone)
+    carry_out(controller, one.id, who, state.clock, erase=erase, alone=alone,
+              seen=int(seen) if seen.isdecimal() else None)  # fmt: skip
     run = controller.casework.run(one)
     return back(path, "begun" if run is not None and run.ended_at is None else "")
 

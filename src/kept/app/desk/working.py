@@ -35,11 +35,11 @@ _under_way: Final[set[Future[None]]] = set()
 
 def carry_out(
     controller: Controller, case: str, actor: Actor, clock: Callable[[], dt.datetime],
-    *, erase: bool = False, alone: str | None = None,
+    *, erase: bool = False, alone: str | None = None, seen: int | None = None,
 ) -> None:  # fmt: skip
     """Carry out a case that was claimed, in the background; waits a moment for the end."""
     future = _pool.submit(
-        casework.carry_out, controller, case, actor, clock, erase=erase, alone=alone
+        casework.carry_out, controller, case, actor, clock, erase=erase, alone=alone, seen=seen
     )
     _under_way.add(future)
     future.add_done_callback(_under_way.discard)

@@ -9,18 +9,22 @@ import datetime as dt
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from kept.controller import Controller
 from kept.controller.execute import Outcome
+from kept.database import Connection
 from kept.duties.rights.anonymity import proven
 from kept.errors import DatabaseError, Obstructed
 from kept.ledger.entry import Entry, name
 from kept.model.codec import encode_plan
-from kept.model.plan import Action, Counts, Plan, StepResult
+from kept.model.plan import Action, Counts, Plan, Step, StepResult
 from kept.records.actor import Actor
 from kept.records.case import Case, State, StepState
 from kept.terms.identifiers import Identifier
+
+#: What these do to rows destroys nothing.
+STAY: Final = (Action.READ, Action.RETAIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +81,41 @@ def sealed(controller: Controller, case: Case) -> Plan:
     return made
 
 
+def destroyed(steps: Iterable[Step]) -> int:
+    """Rows of which something goes."""
+    return sum(s.rows for s in steps if s.action not in STAY)
+
+
+def drawn_up(
+    controller: Controller, case: Case, steps: Iterable[int], actor: Actor, now: dt.datetime,
+    connection: Connection, also: Iterable[str] = (),
+) -> list[Entry]:  # fmt: skip
+    """Let steps that were added to a begun plan wait for another person; the entries, for the
+    caller's transaction.
+    """
+    controller.cases.draw_up(case, steps, actor, now, also=also, connection=connection)
+    body = {"case": case.id, "state": State.PLANNED.value, "actor": name(actor.role)}
+    return [Entry("case.moved", now, body)]
+
+
+def let_go(
+    controller: Controller, case: Case, made: Plan, actor: Actor, now: dt.datetime,
+    connection: Connection,
+) -> list[Entry]:  # fmt: skip
+    """What waited is approved; the entries, for the caller's transaction."""
+    controller.cases.let_go(case, actor, now, connection=connection)
+    digest = controller.digest(encode_plan(made))
+    body = {"case": case.id, "plan": digest, "actor": name(actor.role)}
+    return [Entry("plan.approved", now, body)]
+
+
 def asked_again(
-    controller: Controller, case: Case, made: Plan, again: Plan, now: dt.datetime
-) -> Plan:
-    """The sealed plan with the steps of systems that could not be asked before and now can."""
+    controller: Controller, case: Case, made: Plan, again: Plan, now: dt.datetime,
+    actor: Actor | None = None,
+) -> Plan:  # fmt: skip
+    """The sealed plan with the steps of systems that could not be asked before and now can.
+    `actor` draws up what goes with that: it waits for another person as the rest does.
+    """
     away = {system for system, _ in made.unreached}
     still = {system for system, _ in again.unreached} & away
     first = 1 + max((s.number for s in made.steps), default=0)
@@ -95,6 +130,12 @@ def asked_again(
     )
     with controller.database.connection() as connection:
         controller.cases.extend_plan(case, extended, added, now, connection=connection)
+        if actor is not None and destroyed(added):
+            did = controller.did(case) if destroyed(made.steps) else []
+            before = [one.who for one in did if one.act == "planned"]
+            waits = [s.number for s in added]
+            entries = drawn_up(controller, case, waits, actor, now, connection, before)
+            controller.ledger.append_in(connection, entries)
     return extended
 
 

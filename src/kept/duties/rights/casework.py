@@ -17,8 +17,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from kept.controller import Controller
+from kept.duties.rights import carry, proving
 from kept.duties.rights import erase as erasing
-from kept.duties.rights import proving
 from kept.duties.rights.access import access
 from kept.duties.rights.choice import ChoiceAnswer, Told
 from kept.duties.rights.objection import object_to, preview_objection
@@ -35,10 +35,11 @@ from kept.ledger.entry import Entry, name
 from kept.model.plan import Action, StepResult
 from kept.records.account import Account
 from kept.records.actor import Actor
-from kept.records.case import Case, State
+from kept.records.case import Case, State, StepState
 from kept.records.case_state import FINISHED
 from kept.stores.tasks import Derived, Notice, Outcome, Task
 from kept.terms.rights import CHILD
+from kept.terms.separation import is_large
 
 #: What was chosen for a case before it is looked at: `ground`, `purposes`, `at`, `value`, `was`.
 Given = Mapping[str, Any]
@@ -73,7 +74,6 @@ BECAME_ANEW: Final[Mapping[Outcome, str]] = {
     Outcome.CANNOT: "it cannot be made anew",
 }  # fmt: skip
 _CHANGES: Final = (Action.DELETE, Action.OVERWRITE, Action.ANONYMISE, Action.REDACT)
-_STAY: Final = (Action.READ, Action.RETAIN)
 _LONGEST: Final = 4_000
 
 
@@ -217,7 +217,28 @@ def due(controller: Controller, case: Case) -> int:
     if case.right != "withdrawal" or case.state is not State.CHECKED:
         return 0
     steps = controller.cases.steps(case)
-    return sum(s.planned for s in steps if not s.state.over and s.action not in _STAY)
+    return sum(s.planned for s in steps if not s.state.over and s.action not in carry.STAY)
+
+
+def destroys(controller: Controller, case: Case) -> int:
+    """How many records go with a case in all, those that went already among them: by that it is
+    large, and takes two people.
+    """
+    steps = controller.cases.steps(case)
+    return sum(
+        s.planned for s in steps if s.state is not StepState.LEFT and s.action not in carry.STAY
+    )
+
+
+def more(controller: Controller, case: Case) -> int:
+    """How many records wait for another person than who drew them up, in a case that was begun
+    before they were met.
+    """
+    waits = controller.cases.waits(case).steps
+    if not waits or not is_large(destroys(controller, case), controller.desk.large):
+        return 0
+    steps = controller.cases.steps(case)
+    return sum(s.planned for s in steps if s.number in waits and s.action not in carry.STAY)
 
 
 def waits_for_recipients(controller: Controller, case: Case) -> bool:
@@ -256,26 +277,27 @@ def begin(
             + (" and approved" if case.right in APPROVED else ""),
             met=f"a case that is {case.state}",
         )
-    if erase and alone is None and (rows := due(controller, case)):
-        controller.approving(case, actor, rows)
+    if erase and alone is None and due(controller, case):
+        controller.approving(case, actor, destroys(controller, case))
     with controller.database.connection() as c:
         return controller.casework.begin(case, actor, now, connection=c)
 
 
 def carry_out(
     controller: Controller, case_id: str, actor: Actor, now: Callable[[], dt.datetime],
-    *, erase: bool = False, alone: str | None = None,
+    *, erase: bool = False, alone: str | None = None, seen: int | None = None,
 ) -> None:  # fmt: skip
     """Carry out a case that was claimed, tell whoever is to be told, and say how it ended. With
     `erase` also what is due because of a withdrawal; of one who does that `alone`, where it takes
-    another person, officers are alerted.
+    another person, officers are alerted. `seen`: how many steps were shown to whoever began it;
+    what was drawn up since he does not approve with it.
     """
     case = controller.cases.get(case_id)
     outcome, problem = "failed", None
     try:
         looked = controller.casework.looked_at(case) or {}
         given = {**looked.get("given", {}), "erase": erase}
-        request = replace(_request(controller, case, given, actor), alone=alone)
+        request = replace(_request(controller, case, given, actor), alone=alone, seen=seen)
         complete = _CARRIES[case.right](controller, request, given, looked.get("plan"), now())
         outcome = "complete" if complete else "incomplete"
         controller.deliver(now())
@@ -534,7 +556,7 @@ def _steps(steps: Sequence[StepResult]) -> dict[str, Any]:
         for one in stays(steps)
     ]  # fmt: skip
     return {
-        "rows": sum(s.counts.found for s in steps if s.action not in _STAY),
+        "rows": sum(s.counts.found for s in steps if s.action not in carry.STAY),
         "goes": [{"place": p, "what": w, "rows": c.found} for (p, w), c in rows],
         "stays": kept,
         "problems": problems(steps),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from kept.controller import Controller, Located
 from kept.model.plan import Action, Counts, Plan, Step, StepResult
@@ -13,6 +13,7 @@ from kept.records.bulk import End, Ended
 _AWAY = "a system could not be asked"
 NOWHERE = "what was given leads into no system"
 _CAME = "rows of hers came while she was erased"
+_WAITS = "rows of hers were met on going on, and wait for another person than who drew them up"
 
 
 def ends(
@@ -23,14 +24,16 @@ def ends(
     unreached: bool,
     nowhere: bool,
     came: Collection[int],
+    waiting: Iterable[Step] = (),
 ) -> dict[int, End]:
     """Place in the case → how it ended for her. `unreached`: a system could not be asked;
-    `nowhere`: nothing was searched; `came`: of whom rows were met although all steps were done.
+    `nowhere`: nothing was searched; `came`: of whom rows were met although all steps were done;
+    `waiting`: steps that wait for another person.
 
     What is left of one person does not stand in the way of another.
     """
     sums: dict[str, Counter[int]] = {n: Counter() for n in ("found", "changed", "kept", "sealed")}
-    stuck: dict[int, str] = {}
+    stuck = {who: _WAITS for s in waiting for who, _ in s.keys.rows}
     for s in made.steps:
         result, rows = results[s.number], Counter(who for who, _ in s.keys.rows)
         if not result.settled:

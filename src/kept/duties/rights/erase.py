@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -51,7 +51,7 @@ from kept.duties.rights.request import (
 from kept.errors import Obstructed, StoreUnreachable, UsageError
 from kept.keys import PERSON
 from kept.ledger.entry import Entry, name
-from kept.model.plan import Action, Counts, Plan, StepResult
+from kept.model.plan import Action, Counts, Plan, Step, StepResult
 from kept.model.select import KeyTable
 from kept.records.actor import OPERATOR, Actor
 from kept.records.case import Case, State, StepState
@@ -164,10 +164,12 @@ def erase(
     """Erase one person or many; given a case that was begun, go on from where it stopped.
 
     `approved` is the hash of what somebody approved (`look`): anything else is not carried out.
-    Raises UsageError where it would be.
+    Raises UsageError where it would be. Where the case becomes large by what is met after it was
+    begun, that waits for another than who drew it up: he approves it by going on.
     """
     case, actor, people = open_case(controller, "erasure", request, now)
     require_known_asker(controller, case)
+    seen = shown_before(controller, case, request)
     with way_on(controller, case), controller.cases.alone(case) as case:
         if case.state in (State.AWAITING, State.CLOSED):
             return _reminded(controller, people, _closed(controller, case, now))
@@ -175,7 +177,7 @@ def erase(
             known = sought(controller, case, people).known
             packages = _packages(controller, known)  # a child's case forgets whose they were
             with controller.cases.person_alone(known):
-                answer = _go_on(controller, case, people, actor, now)
+                answer = _go_on(controller, case, people, actor, request.alone, seen, now)
             return replace(answer, packages=packages)
         before = controller.ledger.size()
         drawn = _drawn(controller, case, people, now)
@@ -189,7 +191,14 @@ def erase(
             case = _commit(controller, case, *drawn, actor, now)
             packages = _packages(controller, drawn[1].people)
             answer = _to_the_end(
-                controller, case, drawn[0], people, _everywhere(controller), actor, now
+                controller,
+                case,
+                drawn[0],
+                people,
+                _everywhere(controller),
+                actor,
+                request.alone,
+                now,
             )
         return replace(answer, packages=packages)
 
@@ -243,7 +252,7 @@ def _refuse_other(
     if approved is None and case.state is State.APPROVED:
         approved = str((controller.casework.looked_at(case) or {}).get("plan"))
     if approved is None:
-        may_approve(controller, case, actor, _destroyed(made), alone, now)
+        may_approve(controller, case, actor, carry.destroyed(made.steps), alone, now)
     elif case.state is not State.APPROVED or intent(controller, made) != approved:
         _refuse_away(controller, case, made)
         raise UsageError(
@@ -293,10 +302,36 @@ def may_approve(
             controller.ledger.append_in(c, entries)
 
 
-def _destroyed(made: Plan) -> int:
-    """Rows of which something goes."""
-    stay = (Action.READ, Action.RETAIN)
-    return sum(s.rows for s in made.steps if s.action not in stay)
+def shown_before(controller: Controller, case: Case, request: Request) -> frozenset[int]:
+    """Which steps waited for another person when this was asked for; of a page those that it
+    showed. What somebody else draws up meanwhile nobody approves unseen.
+    """
+    steps = controller.cases.waits(case).steps
+    return frozenset(n for n in steps if request.seen is None or n <= request.seen)
+
+
+def _let_go(
+    controller: Controller, case: Case, made: Plan, actor: Actor, alone: str | None,
+    seen: frozenset[int], now: dt.datetime,
+) -> None:  # fmt: skip
+    """Approve what waits of a begun plan, where this person may; of one done `alone` officers are
+    alerted. Else it waits on.
+    """
+    waits = controller.cases.waits(case).steps
+    if not waits:
+        return
+    entries: list[Entry] = []
+    rows = carry.destroyed(made.steps)
+    against = actor.role != OPERATOR and controller.stands_against(case, actor.name, rows)
+    if against and alone is None:
+        return
+    if not against and actor.role != OPERATOR and not waits <= seen:
+        return
+    with controller.database.connection() as c:
+        if against and alone is not None:
+            entries = controller.alone(case, actor, rows, "approve", alone, now, connection=c)
+        entries += carry.let_go(controller, case, made, actor, now, c)
+        controller.ledger.append_in(c, entries)
 
 
 def _everywhere(controller: Controller) -> frozenset[Place]:
@@ -310,6 +345,8 @@ def _go_on(
     case: Case,
     people: Sequence[Sequence[Identifier]],
     actor: Actor,
+    alone: str | None,
+    seen: frozenset[int],
     now: dt.datetime,
 ) -> EraseAnswer:
     """A case that was begun, from where it stopped."""
@@ -317,6 +354,7 @@ def _go_on(
     among = _everywhere(controller)
     made = carry.sealed(controller, case)
     _refuse_held(controller, case, made, sought(controller, case, people).known, now)
+    _let_go(controller, case, made, actor, alone, seen, now)
     away = {system for system, _ in made.unreached}
     if away:
         made = ask_again(controller, case, made, people, actor, now)
@@ -330,7 +368,7 @@ def _go_on(
     with controller.database.connection() as connection:
         # What she said no to since the plan was sealed: as long as her number is there it is known.
         outlive(controller, made, now, connection)
-    return _to_the_end(controller, case, made, people, among, actor, now)
+    return _to_the_end(controller, case, made, people, among, actor, alone, now)
 
 
 def _refuse_held(
@@ -378,15 +416,34 @@ def _to_the_end(
     people: Sequence[Sequence[Identifier]],
     among: frozenset[Place],
     actor: Actor,
+    alone: str | None,
     now: dt.datetime,
 ) -> EraseAnswer:
+    # What was met on the way here, of whoever may have it go by himself.
+    _let_go(controller, case, made, actor, alone, frozenset(), now)
     answer = _carry_out(controller, case, made, people, among, actor, now)
     if answer.appeared:
         # What came meanwhile is hers too: once more, and what comes again has a cause.
         case = controller.cases.get(case.id)
         made = ask_again(controller, case, made, people, actor, now, among)
+        _let_go(controller, case, made, actor, alone, frozenset(), now)
         answer = _carry_out(controller, case, made, people, among, actor, now)
     return answer
+
+
+def _said(waiting: Sequence[Step], by: Sequence[str]) -> Iterator[str]:
+    """What waits for another person, place by place."""
+    rows: dict[Place, int] = {}
+    for s in waiting:
+        place = (s.system, s.dataset)
+        rows[place] = rows.get(place, 0) + s.rows * (s.action not in carry.STAY)
+    for (system, dataset), n in sorted(rows.items()):
+        if n:
+            yield (
+                f"{n:,} of her rows in `{dataset}` of `{system}` were met on going on, and wait:"
+                " with them more is destroyed than one person answers for, and"
+                f" {' and '.join(by)} drew them up"
+            )
 
 
 def _all_done(controller: Controller, case: Case) -> bool:
@@ -429,6 +486,9 @@ def _carry_out(
     actor: Actor,
     now: dt.datetime,
 ) -> EraseAnswer:
+    more = controller.cases.waits(case)
+    waiting = [s for s in made.steps if s.number in more.steps]
+    made = replace(made, steps=tuple(s for s in made.steps if s.number not in more.steps))
     records = {r.number: r for r in controller.cases.steps(case)}
     done = {number: r.result() for number, r in records.items() if r.state is StepState.DONE}
     results = dict(done)
@@ -473,8 +533,8 @@ def _carry_out(
     ours = [s for s in made.steps if results[s.number].verified and s.reason is not None]
     with controller.database.connection() as connection:
         controller.witness(case, ours, connection)
-    complete = not unreached and all(r.settled for r in results.values())
-    warnings = made.warnings
+    complete = not (unreached or waiting) and all(r.settled for r in results.values())
+    warnings = made.warnings + tuple(_said(waiting, more.by))
     met: dict[Place, int] = {}
     came: set[int] = set()
     if complete and not searched(controller, people):
@@ -495,7 +555,8 @@ def _carry_out(
     meant = recipients.meant(made) if not complete else {}
     later = recipients.given(controller, meant, people=people)
     nowhere = not searched(controller, people)
-    ended = ends(controller, made, results, unreached=bool(unreached), nowhere=nowhere, came=came)
+    ended = ends(controller, made, results, unreached=bool(unreached), nowhere=nowhere, came=came,
+                 waiting=waiting)  # fmt: skip
     physical = None
     # A child's case is not over before everybody who had the data has answered, and somebody has
     # decided of what looks like the child's, and what is has gone: it forgets by what.

@@ -16,7 +16,7 @@ from kept.controller.naming import recognised
 from kept.datamap.reach import shape
 from kept.decide import due, mentions, ties
 from kept.decide.plan import plan as make_plan
-from kept.duties.rights import anonymity, free_text, objection, restriction
+from kept.duties.rights import anonymity, carry, free_text, objection, restriction
 from kept.duties.rights.child import sealing
 from kept.duties.rights.covering import (
     coverage,
@@ -42,6 +42,7 @@ from kept.records.subject import suppression_mac
 from kept.records.suppression import ERASURE, FACT
 from kept.terms.identifiers import Identifier
 from kept.terms.rights import CHILD
+from kept.terms.separation import is_large
 
 #: What whoever approves an erasure under a hold has to know.
 REGISTRY_GOES: Final = (
@@ -264,10 +265,12 @@ def keep(
     connection: Any,
     once: Sequence[KeyRow] = (),
     came: Collection[tuple[str, str]] = (),
+    approved: bool = True,
 ) -> list[Entry]:
     """Beside the sealed plan: the suppression, the way back to what stays, and by what she is
     looked for once more when all is done. The entries of the plan, to be appended in the same
     transaction. `came`: what rows say that are left to her; what was met of these is decided.
+    `approved`: with that; else what was added waits for another person.
     """
     retained = [
         (s.system, s.dataset, s.keys, s.reason)
@@ -308,10 +311,10 @@ def keep(
         "systems": [name(p.system) for p in made.systems],
         "unreached": [name(s) for s, _ in made.unreached],
     }
-    approved = {"case": case.id, "plan": digest, "actor": name(actor.role)}
+    body = {"case": case.id, "plan": digest, "actor": name(actor.role)}
     return [
         Entry("plan.made", now, planned),
-        Entry("plan.approved", now, approved),
+        *([Entry("plan.approved", now, body)] if approved else []),
         Entry("suppression.added", now, {"case": case.id, "reason": "erasure"}),
     ]
 
@@ -414,7 +417,9 @@ def ask_again(
     rows elsewhere that only they lead to: what the plan would have been, had they been there.
     In the places of `among` also with steps for her rows that came since all was done.
 
-    Steps that were planned before stay as they are; what is still away stays named.
+    Steps that were planned before stay as they are; what is still away stays named. Where the case
+    destroys more with those that are added than one person answers for, they wait for another than
+    this one (`Cases.waits`).
     """
     before = sought(controller, case, people)
     known = before.known
@@ -479,13 +484,19 @@ def ask_again(
     found = _known(known, controller, hers, before.spelt, called if extended.unreached else ())
     left = controller.identifiers(_left(controller, case, again, extended))
     came = {(i.kind, i.normalised) for _, i in left}
+    waits = bool(carry.destroyed(added)) and is_large(
+        carry.destroyed(extended.steps), controller.desk.large
+    )
     with controller.database.connection() as connection:
         with connection.pipeline():
             controller.cases.extend_plan(case, extended, added, now, connection=connection)
             entries = keep(
                 controller, case, extended, found, values, actor, now, connection, before.former,
-                came=came,
+                came=came, approved=not waits,
             )  # fmt: skip
+            if waits:
+                those = [s.number for s in added]
+                entries += carry.drawn_up(controller, case, those, actor, now, connection)
         controller.ledger.append_in(connection, entries)
     return extended
 

@@ -53,7 +53,8 @@ class Request:
     people are held to be hers all the same. `ground` is why an erasure is asked for. `region` is
     where she is, one of clocks.WHERE; `arrived` the day on which a letter came, today where it is
     not said; `way` in which way of terms.proof the evidence was found; `alone` the
-    reason for which a plan that takes two people is approved by one.
+    reason for which a plan that takes two people is approved by one. `seen`: how many steps the
+    page showed on which it was pressed; None where it was no page.
     """
 
     people: tuple[tuple[Identifier, ...], ...]
@@ -68,6 +69,7 @@ class Request:
     arrived: dt.date | None = None
     way: str = "checked"
     alone: str | None = None
+    seen: int | None = None
 
 
 def open_case(

@@ -36,15 +36,15 @@ from kept.duties.rights.choice import (
     told,
     whom,
 )
-from kept.duties.rights.erase import may_approve
+from kept.duties.rights.erase import may_approve, shown_before
 from kept.duties.rights.identity import of_case
 from kept.duties.rights.proving import require_known_asker
 from kept.duties.rights.request import Request, open_case, way_on
-from kept.errors import StoreError
+from kept.errors import Denied, StoreError, UsageError
 from kept.ledger.entry import Entry, name
 from kept.model.plan import Action, Plan, Reason, Step, StepResult
 from kept.model.select import KeyTable, by_key
-from kept.records.actor import Actor
+from kept.records.actor import OPERATOR, Actor
 from kept.records.case import Case, State, StepRecord, StepState
 from kept.stores.tasks import Notice
 from kept.terms.identifiers import Identifier
@@ -93,6 +93,7 @@ def withdraw(
     )
     require_known_asker(controller, case, purposes)
     region = region_in(controller, case, region)
+    seen = shown_before(controller, case, request)
     with (
         way_on(controller, case),
         controller.cases.alone(case) as case,
@@ -105,18 +106,27 @@ def withdraw(
             parts, anew = _recorded(controller, case, her, now)
             purposes = parts
             made = carry.sealed(controller, case)
+            if erase and not controller.cases.waits(case).steps <= seen:
+                raise UsageError(
+                    "more is due by now than was shown when this was asked for; nothing was erased",
+                    fix="look at what is due, then erase it",
+                )
             if made.unreached or not her.subjects:
                 with controller.database.connection() as connection:
                     _hold(controller, case, her, people, parts, actor, now, connection, again=True)
             if made.unreached:
                 again = _due(controller, case, people, her, parts, region, now)
-                made = carry.asked_again(controller, case, made, again, now)
+                made = carry.asked_again(controller, case, made, again, now, actor)
             if anew:
                 over = _over(controller, _facts(controller, her, now), parts, region)
                 left = _left(controller, case, made, over, anew)
                 made = replace(made, steps=tuple(s for s in made.steps if s.number not in left))
-            if erase and (rows := _to_go(controller, case, made)):
-                may_approve(controller, case, actor, rows, request.alone, now, draws=False)
+            if erase and _to_go(controller, case, made):
+                _may_erase(controller, case, made, actor, request.alone, now)
+            if erase and controller.cases.waits(case).steps:
+                with controller.database.connection() as connection:
+                    entries = carry.let_go(controller, case, made, actor, now, connection)
+                    controller.ledger.append_in(connection, entries)
         else:
             purposes = known_purposes(controller.bundle, purposes)
             parts = _parts(controller, her, purposes, now)
@@ -160,8 +170,28 @@ def withdraw(
 def _to_go(controller: Controller, case: Case, made: Plan) -> int:
     """How many rows a plan destroys that have not gone yet."""
     done = {r.number for r in controller.cases.steps(case) if r.state is StepState.DONE}
-    stay = (Action.READ, Action.RETAIN)
-    return sum(s.rows for s in made.steps if s.number not in done and s.action not in stay)
+    return carry.destroyed(s for s in made.steps if s.number not in done)
+
+
+def _may_erase(
+    controller: Controller, case: Case, made: Plan, actor: Actor, alone: str | None,
+    now: dt.datetime,
+) -> None:  # fmt: skip
+    """Refuse what is due in a case that was begun, where that takes another person. What went
+    before counts with it: a destruction does not become small by being cut in two.
+    """
+    rows, waits = carry.destroyed(made.steps), controller.cases.waits(case)
+    why = controller.stands_against(case, actor.name, rows)
+    if why and waits.by and alone is None and actor.role != OPERATOR:
+        late = carry.destroyed(s for s in made.steps if s.number in waits.steps)
+        raise Denied(
+            f"this takes another person: {why}; nothing was erased. {late:,} of the rows that are"
+            f" due were met on going on, and {' and '.join(waits.by)} drew up what is due",
+            fix="somebody else, in the role of an approver, looks at the case and erases what is"
+            " due; where nobody else can in time, do it alone with a reason (--alone REASON), and"
+            " officers are alerted",
+        )
+    may_approve(controller, case, actor, rows, alone, now, draws=False)
 
 
 def _parts(
