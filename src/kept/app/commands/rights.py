@@ -332,10 +332,10 @@ def erase_command(
         modes = modes_of(controller, answer.steps)
         others, limited = also_open(controller, answer.case), limits(controller, answer.case)
         to_do = _to_do(controller, common, answer, modes)
-        waits = _waits(common, bool(undecided(controller, controller.cases.get(answer.case))))
         case_ = controller.cases.get(answer.case)
-        child, copies = case_.ground == CHILD, [c.id for c in casework.copies_before(controller, case_)]
-        more = casework.more(controller, case_)
+        waits = _waits(common, bool(undecided(controller, case_)))
+        child, more = case_.ground == CHILD, casework.more(controller, case_)
+        copies = [c.id for c in casework.copies_before(controller, case_)]
         slow = [] if answer.executed else controller.inspect().unindexed()
     document = {**answer.document(), **below.document()}
     if not answer.executed:
