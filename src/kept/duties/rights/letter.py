@@ -664,7 +664,6 @@ def _stays(
     if not record.begun:
         return
     promises = sentences(controller.bundle)
-    points = []
     kept = [
         (one, one.counts.retained + one.counts.isolated, one.reason)
         for one in record.steps
@@ -672,24 +671,28 @@ def _stays(
     ]
     at = {(one.system, one.dataset): one for one in record.steps}
     kept += [(at[place], n, why) for place, of in after.stands.items() for why, n in of.items()]
+    # Of what stays for one reason until several days the reason is told once.
+    days: dict[tuple[str, str], list[tuple[dt.date, str]]] = {}
     for one, rows, reason in kept:
         if not rows or reason is None:
             continue
         until = reason.until
-        said = [
-            f"{_dataset(controller, one)} ({title(controller, one.system)}): "
-            + (
-                say("{rows}, until {day}.", rows=records(rows), day=spelt(controller, until))
-                if until
-                else say("{rows}, with no end set yet.", rows=records(rows))
-            ),
-            say("Why: {why}", why=sentence(reasons.told(reason.words))),
-        ]
+        where = f"{_dataset(controller, one)} ({title(controller, one.system)}): "
+        said = [say("Why: {why}", why=sentence(reasons.told(reason.words)))]
         if reason.law:
             said.append(say("The law: {law}", law=law(sentence(reason.law))))
         if promise := promises.get(reason.clause):
             said.append(say("Our policy says: “{promise}”", promise=promise))
-        points.append(" ".join(said))
+        day = (
+            say("{rows}, until {day}.", rows=records(rows), day=spelt(controller, until))
+            if until
+            else say("{rows}, with no end set yet.", rows=records(rows))
+        )
+        days.setdefault((where, " ".join(said)), []).append((until or dt.date.max, day))
+    points = [
+        f"{where}{'; '.join(day.removesuffix('.') for _, day in sorted(of))}. {said}"
+        for (where, said), of in days.items()
+    ]
     if points:
         yield Part(
             say("What stays, and why"),
