@@ -261,6 +261,20 @@ def test_what_is_erased_need_not_be_made_anew_and_its_task_names_nobody(scores: 
         assert _outcome(controller, LATER) is Outcome.PASS
 
 
+def test_who_was_told_of_her_new_address_is_named_when_she_is_erased_by_it(leads: Path) -> None:
+    """Her letter said that nothing named her any more, and the task held both addresses."""
+    edit(leads / "shop.yml", "identifier.account, identifies: account,", "identifier.account,")
+    for table in ("customer SET phone = NULL", "lead SET number = NULL"):
+        sql(leads, f"UPDATE {table}")
+    with Controller.open(deployment.read(leads)) as controller:
+        _rectify(controller, "shop.customer.email", "anna@example.org")
+        (told,) = [t for t in controller.tasks() if t.action is not Derived.ANEW]
+        assert "anna@example.org" in str(told)
+        request = Request(((parse("email=anna@example.org"),),), override="test")
+        gone = rights.erase(controller, request, LATER)
+        assert any("name her until they are answered: 1;" in w for w in gone.warnings)
+
+
 def test_what_is_still_there_is_still_to_be_made_anew_after_an_erasure(scores: Path) -> None:
     with Controller.open(deployment.read(scores)) as controller:
         _rectify(controller, NAME, "Ana Neill")

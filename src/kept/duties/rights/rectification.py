@@ -45,7 +45,7 @@ from kept.records.case import Case, State
 from kept.records.declared import SYSTEM
 from kept.records.recipient import Message
 from kept.records.subject import LINKING
-from kept.stores.tasks import Notice
+from kept.stores.tasks import RIGHT, Notice
 from kept.terms.identifiers import Identifier
 
 _BEGUN: Final = (State.EXECUTING, State.EXECUTED, State.CHECKED)
@@ -224,7 +224,7 @@ def _messages(
         # They know her by what was wrong; what is right they are told beside it.
         before = Identifier(item.identifies, str(wanted.wrong))
         known = [[before, *(i for i in one if i.value != str(wanted.right))] for one in known]
-    right = f"right: {_label(controller, wanted)}"
+    right = f"{RIGHT}{_label(controller, wanted)}"
     return recipients.messages(whom, known, (right, str(wanted.right)))
 
 
