@@ -234,6 +234,11 @@ def test_an_opt_in_frees_the_address_whose_code_was_typed_and_no_more(
     only = ["rights.objections-stop-the-purpose"]
     (fine,) = run(controller, registered(), house.desk.now, names=only)
     assert not fine.findings
+    # What she did not take back is still looked at.
+    phone, channel = parse("phone=+4930123451"), f":{sold}"
+    assert controller.suppressions.lift(phone, channel=channel)
+    assert run(controller, registered(), house.desk.now, names=only)[0].findings
+    controller.suppressions.add([phone], house.desk.now, channel=channel, source="objection")
 
 
 def test_where_an_address_is_too_little_the_agent_reads_how_she_shows_who_she_is(

@@ -261,6 +261,20 @@ def test_what_is_erased_need_not_be_made_anew_and_its_task_names_nobody(scores: 
         assert _outcome(controller, LATER) is Outcome.PASS
 
 
+def test_who_was_told_of_her_new_address_is_named_when_she_is_erased_by_it(leads: Path) -> None:
+    """Her letter said that nothing named her any more, and the task held both addresses."""
+    edit(leads / "shop.yml", "identifier.account, identifies: account,", "identifier.account,")
+    for table in ("customer SET phone = NULL", "lead SET number = NULL"):
+        sql(leads, f"UPDATE {table}")
+    with Controller.open(deployment.read(leads)) as controller:
+        _rectify(controller, "shop.customer.email", "anna@example.org")
+        (told,) = [t for t in controller.tasks() if t.action is not Derived.ANEW]
+        assert "anna@example.org" in str(told)
+        request = Request(((parse("email=anna@example.org"),),), override="test")
+        gone = rights.erase(controller, request, LATER)
+        assert any("name her until they are answered: 1;" in w for w in gone.warnings)
+
+
 def test_what_is_still_there_is_still_to_be_made_anew_after_an_erasure(scores: Path) -> None:
     with Controller.open(deployment.read(scores)) as controller:
         _rectify(controller, NAME, "Ana Neill")
@@ -455,6 +469,81 @@ def test_what_refers_to_what_is_put_right_goes_along(leads: Path, key: str, casc
             assert _rectify(controller, "shop.customer.email", right).complete
         assert sql(leads, "SELECT customer FROM sub") == [(right,)]
         assert (right,) in sql(leads, "SELECT email FROM customer")
+
+
+CHAIN = """
+  diary:
+    title: Diaries
+    key: [id]
+    retention: messages
+    activities: [communicate]
+    fields:
+      id: {type: integer, nullable: false}
+      whose: {category: contact.email, nullable: false}
+    links:
+      - {fields: [whose], to: sub, on: [customer], kind: owned-by}
+  bill:
+    title: Bills
+    key: [id]
+    retention: transactions-paid
+    clock: at
+    activities: [payment]
+    stays: in-place
+    fields:
+      id: {type: integer, nullable: false}
+      payer: {category: contact.email, nullable: false, overwrite: erased}
+      at: {type: datetime, nullable: false}
+    links:
+      - {fields: [payer], to: customer, on: [email], kind: owned-by}
+"""
+
+
+@pytest.fixture
+def chain(leads: Path) -> Path:
+    """Diaries belong to subscriptions, which an engine changes with the address; and bills."""
+    sql(leads, "CREATE TABLE sub (id INTEGER PRIMARY KEY, customer TEXT NOT NULL UNIQUE"
+        " REFERENCES customer (email) ON UPDATE CASCADE)")  # fmt: skip
+    sql(leads, "CREATE TABLE diary (id INTEGER PRIMARY KEY, whose TEXT NOT NULL)")
+    sql(leads, "CREATE TABLE bill (id INTEGER PRIMARY KEY, payer TEXT NOT NULL, at TEXT NOT NULL)")
+    for what in ("sub", "diary"):
+        sql(leads, f"INSERT INTO {what} VALUES (1, 'ana@example.org')")
+    edit(leads / "shop.yml", "datasets:\n", f"datasets:{REFERS.replace('KEY', 'id')}{CHAIN}")
+    return leads
+
+
+def test_what_refers_to_what_an_engine_changes_goes_along(chain: Path) -> None:
+    """It would be nobody's: neither an answer nor an erasure met it again."""
+    right = "anna@example.org"
+    with Controller.open(deployment.read(chain)) as controller:
+        assert _rectify(controller, "shop.customer.email", right).complete
+        assert sql(chain, "SELECT customer, whose FROM sub, diary") == [(right, right)]
+        request = Request(((parse(f"email={right}"),),), override="test")
+        assert rights.erase(controller, request, NOW).complete
+        assert sql(chain, "SELECT * FROM diary") == []
+
+
+def test_by_what_rows_are_hers_is_not_put_right_alone(chain: Path) -> None:
+    """The row would be nobody's; at what it refers to it is put right with it."""
+    for at in ("shop.diary.whose", "shop.sub.customer"):
+        with (
+            Controller.open(deployment.read(chain)) as controller,
+            pytest.raises(Obstructed, match=r"put right alone are hers"),
+        ):
+            _rectify(controller, at, "anna@example.org")
+    assert sql(chain, "SELECT customer, whose FROM sub, diary") == [("ana@example.org",) * 2]
+
+
+@pytest.mark.parametrize("at", ["2026-05-01", "2001-05-01"])
+def test_what_a_law_keeps_stays_hers(chain: Path, at: str) -> None:
+    """Where a law keeps by which it is hers, all stays: an answer would meet it no more."""
+    sql(chain, "INSERT INTO bill VALUES (1, 'ana@example.org', ?)", f"{at} 00:00:00")
+    with Controller.open(deployment.read(chain)) as controller:
+        if at > "2016":
+            with pytest.raises(Obstructed, match="would be hers no more"):
+                _rectify(controller, "shop.customer.email", "anna@example.org")
+        else:
+            assert _rectify(controller, "shop.customer.email", "anna@example.org").complete
+        assert sql(chain, "SELECT b.id FROM bill b JOIN customer c ON c.email = b.payer") == [(1,)]
 
 
 def test_who_handled_it_and_is_called_as_she_is_keeps_the_name(leads: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Final
 
-from kept.datamap.map import DataMap, Dataset, Field, Link
+from kept.datamap.map import DataMap, Dataset, Field, Link, Owner
 from kept.datamap.reach import Place
 from kept.decide.due import Held
 from kept.decide.ties import norm
@@ -74,28 +74,42 @@ At = tuple[Place, str]
 
 def together(
     datamap: DataMap, foreign: Mapping[Place, Sequence[Link]], source: At, copied: Set[At]
-) -> tuple[set[At], set[At]]:
+) -> tuple[set[At], set[At], set[At]]:
     """What changes with the source: its copies, and by which rows refer to it, near or far, which
-    would refer to nothing else. And which copies stay: rows are joined by them to what stays.
-
-    What refers to it by a foreign key its engine changes as well, or refuses all of it. Copies at
-    the ends of another stay, for it would refuse the source too.
+    would refer to nothing else. What refers to it by a foreign key: its engine changes that as
+    well, or refuses all of it. And which copies stay: rows are joined by them to what stays; at the
+    ends of another foreign key the engine would refuse them and the source.
     """
     real = _pairs(foreign)
-    links = _pairs({(s.name, d.name): d.links for s in datamap.systems.values()
-                    for d in s.datasets.values()}) - real  # fmt: skip
+    links = _pairs(_links(datamap)) - real
     follow, new = set[At](), {source}
     while new:
-        new = {a for a, b in links if b in new} - follow - {source}
+        new = {a for a, b in links | real if b in new} - follow - {source}
         follow |= new
     follow -= {a for a in follow if datamap.dataset(*a[0]).fields[a[1]].computed is not None}
     fixed = {source} | follow
-    free = copied - fixed - {a for a, b in real if b in fixed}
+    by_engine = {a for a, b in real if a in follow and b in fixed}
+    free = copied - fixed
     apart = {end for pair in real for end in pair} & free
     links |= {(b, a) for a, b in links}
     while new := {a for a, b in links if a in free - apart and b not in fixed | free - apart}:
         apart |= new
-    return fixed | free - apart, apart
+    return fixed - by_engine | free - apart, by_engine, apart
+
+
+def owned(datamap: DataMap) -> set[tuple[At, At]]:
+    """By which fields rows are whose: what stands here, and there, as long as both say the same."""
+    return _pairs(
+        {
+            place: [link for link in links if link.kind is not Owner.ACCESSED]
+            for place, links in _links(datamap).items()
+        }
+    )
+
+
+def _links(datamap: DataMap) -> dict[Place, Sequence[Link]]:
+    return {(s.name, d.name): d.links for s in datamap.systems.values()
+            for d in s.datasets.values()}  # fmt: skip
 
 
 def _pairs(links: Mapping[Place, Sequence[Link]]) -> set[tuple[At, At]]:

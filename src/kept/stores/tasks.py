@@ -27,6 +27,8 @@ from kept.stores.looking import regular
 #: Names that can stand in the name of a file as they are.
 SAFE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 
+#: Before what is right, in place of the name of a field: who knows her by what was wrong is told.
+RIGHT: Final = "right: "
 #: In the place of a case where there is none.
 _NONE: Final = "no-case"
 #: After the case, before why it had left rows with people; in no id of a case.

@@ -45,7 +45,7 @@ from kept.records.case import Case, State
 from kept.records.declared import SYSTEM
 from kept.records.recipient import Message
 from kept.records.subject import LINKING
-from kept.stores.tasks import Notice
+from kept.stores.tasks import RIGHT, Notice
 from kept.terms.identifiers import Identifier
 
 _BEGUN: Final = (State.EXECUTING, State.EXECUTED, State.CHECKED)
@@ -54,6 +54,10 @@ _WANTED: Final = "wanted"
 #: Why a value is not put right to which rows refer that cannot follow.
 _JOINED: Final = "its rows refer to what is wrong by their key, which nothing changes"
 _BY_HAND: Final = "put both right by hand, at once"
+#: Why a value is not put right by which rows are hers, while the other end says what it said.
+_SEVERED: Final = "rows that would be put right alone are hers by what is wrong there"
+#: Why it is not put right of rows that are kept as they are, and not of what they belong to.
+_KEPT: Final = "rows that a law or a hold keeps as they are would be hers no more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +224,7 @@ def _messages(
         # They know her by what was wrong; what is right they are told beside it.
         before = Identifier(item.identifies, str(wanted.wrong))
         known = [[before, *(i for i in one if i.value != str(wanted.right))] for one in known]
-    right = f"right: {_label(controller, wanted)}"
+    right = f"{RIGHT}{_label(controller, wanted)}"
     return recipients.messages(whom, known, (right, str(wanted.right)))
 
 
@@ -474,7 +478,7 @@ def _plan(
     wrong: list[correct.Wrong] = []
     warnings: list[str] = [*located.warnings]
     keyed: list[tuple[str, Obstacle]] = []
-    fields, apart, keys = _where(controller, datamap, found, wanted)
+    fields, hers, apart, keys = _where(controller, datamap, found, wanted)
     for place, table in found.items():
         here = place == wanted.place
         for item in fields[place]:
@@ -523,12 +527,14 @@ def _plan(
                     f"`{where}` says something else in {differing} of her rows; they were left as"
                     " they are"
                 )
+    keyed += _severed(controller, located, found, wanted, source, hers)
     hit = {one.place: one.rows for one in wrong}
     held = _held(controller, case, located, found, datamap, hit, now)
     abilities = {s: a for s, a in controller.abilities.items() if s not in located.unreached}
     made = correct.plan(
         datamap, wrong, held, abilities, unreached=located.unreached, warnings=warnings
     )
+    keyed += _kept_apart(made, hers)
     anew, _ = _derived(controller, case, located, found, made, now)
     more = tuple(
         f"{', '.join(f'`{n}`' for n in names)} of `{'.'.join(place)}` is made of other data;"
@@ -540,12 +546,47 @@ def _plan(
     )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class _Owned:
+    """By which fields rows are hers: those that stay as they are, and those of which both ends
+    change, as (what refers, to what).
+    """
+
+    stays: set[correct.At]
+    moves: set[tuple[correct.At, correct.At]]
+
+
+def _severed(
+    controller: Controller, located: Located, found: Mapping[Place, KeyTable], wanted: _Wanted,
+    source: Field, hers: _Owned,
+) -> Iterator[tuple[str, Obstacle]]:  # fmt: skip
+    """What says what is wrong, stays, and is that by which rows that would change are hers."""
+    for place, name in sorted(hers.stays):
+        if place not in found or _served(controller, place[0]):
+            continue
+        said = _values(controller, located, place, found[place], name)
+        if any(_same(source, value, wanted.wrong) for _, value in said):
+            fix = f"put `{'.'.join((*place, name))}` right: what refers to it goes along"
+            yield place[0], Obstacle(place[1], "other", _SEVERED, fix)
+
+
+def _kept_apart(made: Plan, hers: _Owned) -> Iterator[tuple[str, Obstacle]]:
+    """Rows of which one end of what joins them is kept as it is while the other changes."""
+    does: dict[correct.At, set[Action]] = {}
+    for s in made.steps:
+        for name in s.assign:
+            does.setdefault(((s.system, s.dataset), name), set()).add(s.action)
+    for a, b in sorted(hers.moves):
+        if {Action.RETAIN, Action.OVERWRITE} <= does.get(a, set()) | does.get(b, set()):
+            yield a[0][0], Obstacle(a[0][1], "other", _KEPT, _BY_HAND)
+
+
 def _where(
     controller: Controller, datamap: DataMap, found: Mapping[Place, KeyTable], wanted: _Wanted
-) -> tuple[dict[Place, list[Field]], set[correct.At], set[correct.At]]:
+) -> tuple[dict[Place, list[Field]], _Owned, set[correct.At], set[correct.At]]:
     """The fields in which the wrong value may stand, by place: the source, its copies, and by which
-    her rows refer to it (also a key, which cannot change). And those of the copies that stay: by
-    which rows are joined, and keys.
+    her rows refer to it (also a key, which cannot change). By which of them rows are hers. And
+    those of the copies that stay: by which rows are joined, and keys.
     """
     here = datamap.dataset(*wanted.place)
     copied = {
@@ -557,15 +598,20 @@ def _where(
         )
     }
     keys = {(place, n) for place, n in copied if n in datamap.dataset(*place).key}
-    change, apart = correct.together(
+    change, by_engine, apart = correct.together(
         datamap, controller.foreign_keys(), (wanted.place, wanted.field), copied - keys
     )
-    keys -= change | apart
+    keys -= change | by_engine | apart
+    pairs = {
+        (a, (wanted.place, wanted.field) if b in by_engine else b)
+        for a, b in correct.owned(datamap) if a in change
+    }  # fmt: skip
+    hers = _Owned({b for _, b in pairs} - change, {(a, b) for a, b in pairs if b in change})
     return {
         place: [f for n, f in datamap.dataset(*place).fields.items()
                 if (place, n) in change | apart | keys]
         for place in found
-    }, apart, keys  # fmt: skip
+    }, hers, apart, keys  # fmt: skip
 
 
 def _held(

@@ -20,7 +20,7 @@ from kept.records.actor import Actor
 from kept.records.case import Case
 from kept.records.recipient import noted_as
 from kept.records.subject import LINKING
-from kept.stores.tasks import Derived, Notice, Task
+from kept.stores.tasks import RIGHT, Derived, Notice, Task
 from kept.terms.identifiers import KINDS, Identifier, normalise
 
 
@@ -28,7 +28,7 @@ def naming(controller: Controller, known: Sequence[Sequence[Identifier]]) -> lis
     """The open tasks in which something stands that names these people, and not many others."""
     hers = _pairs([[i for i in one if i.kind in LINKING] for one in known])
     asked = (t for t in controller.tasks() if t.open)
-    return [t for t in asked if hers & _pairs(_named(controller, t))]
+    return [t for t in asked if hers & (_pairs(_named(controller, t)) | _right(t))]
 
 
 def said(case: Case, those: Sequence[Task]) -> tuple[str, ...]:
@@ -101,6 +101,16 @@ def _named(controller: Controller, task: Task) -> list[list[Identifier]]:
                     named.append(Identifier(kind, normalise(kind, value)))
         people.append(named)
     return people
+
+
+def _right(task: Task) -> set[tuple[str, str]]:
+    """Whom what is right names, to those who know her by what was wrong."""
+    found = set()
+    for what, value in (pair for one in task.people for pair in one):
+        for kind in LINKING if what.startswith(RIGHT) else ():
+            with contextlib.suppress(IdentifierError):
+                found.add((kind, normalise(kind, value)))
+    return found
 
 
 def _pairs(people: Sequence[Sequence[Identifier]]) -> set[tuple[str, str]]:
