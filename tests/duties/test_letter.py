@@ -627,7 +627,8 @@ def test_no_letter_claims_more_than_the_receipts_hold(
         part = next((p for p in made.parts if p.title == "What stays, and why"), None)
         said = part.points if part else ()
         # Each part with its rows and its day; the reason of several once.
-        told_of = [int(n) for p in said for n in re.findall(r"(\d+) records?, until", p)]
+        day = re.compile(r"(\d+) records?, (?:until|with no)")
+        told_of = [int(n) for p in said for n in day.findall(p)]
         assert sorted(told_of) == sorted(s["rows"] for s in stays)
         assert len(said) == len({(s["system"], s["dataset"]) for s in stays})
         assert all(p.count("A law keeps it.") == p.count("Some Act.") == 1 for p in said)
