@@ -22,10 +22,11 @@ from kept.duties.rights import RectifyAnswer, Request, recipients, reminding
 from kept.duties.rights.letter import letter
 from kept.errors import Denied, Obstructed, UsageError
 from kept.records.case import State
+from kept.records.subject import suppression_mac
 from kept.stores import letters
 from kept.stores.tasks import Answered, Derived, Task
 from kept.stores.tasks import Outcome as Said
-from kept.terms.identifiers import parse
+from kept.terms.identifiers import Identifier, parse
 from tests.world import AGENCY, NOW, STATS, edit, make, sql
 
 ANA, BEN = parse("email=ana@example.org"), parse("email=ben@example.org")
@@ -605,6 +606,79 @@ def test_an_erasure_takes_the_memory_of_it_along(controller: Controller) -> None
     _rectify(controller, NAME, "Ana Neill")
     assert rights.erase(controller, Request(((ANA,),), override="test"), NOW).complete
     assert controller.corrections.all() == []
+
+
+@pytest.fixture
+def texts(leads: Path) -> Path:
+    """Ben's note names Ana by the address that is wrong, and by the right one."""
+    edit(leads / "shop.yml", "free_text: true", "free_text: redact")
+    sql(leads, "INSERT INTO note VALUES (9, 'ben@example.org', ?, '2024-06-03 00:00:00')",
+        "Ask ana@example.org or anja@example.org.")  # fmt: skip
+    return leads
+
+
+ANJA, SINCE = parse("email=anja@example.org"), "2024-05-01 00:00:00"
+
+
+def _note(world: Path) -> object:
+    return sql(world, "SELECT words FROM note WHERE id = 9")[0][0]
+
+
+def _suppressed(controller: Controller, one: Identifier) -> bool:
+    with controller.database.connection() as c:
+        row = c.execute(
+            "SELECT EXISTS (SELECT FROM suppression WHERE mac = %s)",
+            (suppression_mac(controller.vault, one),),
+        ).fetchone()
+    return bool(row and row[0])
+
+
+def _stay_erased(controller: Controller, at: dt.datetime) -> Outcome:
+    return run(controller, registered(), at, names=["rights.erased-stay-erased"])[0].outcome
+
+
+def test_what_named_her_before_a_correction_is_hers_when_she_is_erased(texts: Path) -> None:
+    """It stayed in texts and was not suppressed, and nobody who knew her by it was told of it."""
+    with Controller.open(deployment.read(texts)) as controller:
+        assert _rectify(controller, "shop.customer.phone", "+49 30 999").complete
+        # Corrected twice: both of before were hers.
+        assert _rectify(controller, "shop.customer.email", "annie@example.org").complete
+        annie = parse("email=annie@example.org")
+        assert _rectify(controller, "shop.customer.email", "anja@example.org", who=annie).complete
+        for task in controller.tasks():
+            _answer(controller, task, Said.DONE, "privacy-officer")
+        request = Request(((ANJA,),), override="test")
+        shown = rights.preview(controller, request, LATER)
+        assert any("2 further e-mail addresses and 1 further telephone number" in w
+                   for w in shown.warnings), shown.warnings  # fmt: skip
+        gone = rights.erase(controller, Request((), case=shown.case, override="test"), LATER)
+        assert gone.complete
+        assert _note(texts) == "Ask [-] or [-]."
+        assert all(_suppressed(controller, one) for one in (ANA, annie, ANJA))
+        told = [t for t in controller.tasks() if t.case == gone.case]
+        assert told
+        said = {value for task in told for one in task.people for _, value in one}
+        assert {"ana@example.org", "annie@example.org", "anja@example.org"} <= said
+        assert _stay_erased(controller, LATER) is Outcome.PASS
+        sql(texts, f"INSERT INTO customer VALUES (8, 'ana@example.org', 'A', NULL, '{SINCE}')")
+        assert _stay_erased(controller, LATER) is Outcome.FAIL
+
+
+def test_an_address_of_before_by_which_somebody_else_is_known_binds_nobody(texts: Path) -> None:
+    """It was a typing error, and is another's address: he keeps what he has."""
+    sql(texts, "DELETE FROM lead")
+    with Controller.open(deployment.read(texts)) as controller:
+        by = Request(((parse("account=1"),),), override="test")
+        address = "anja@example.org"
+        assert rights.rectify(controller, by, "shop.customer.email", address, NOW).complete
+        sql(texts, f"INSERT INTO customer VALUES (8, 'ana@example.org', 'A', NULL, '{SINCE}')")
+        gone = rights.erase(controller, Request(((ANJA,),), override="test"), LATER)
+        assert gone.complete
+        assert any("1 further e-mail address" in w and "not covered" in w for w in gone.warnings)
+        assert sql(texts, "SELECT email FROM customer WHERE id = 8") == [("ana@example.org",)]
+        assert _note(texts) == "Ask ana@example.org or [-]."
+        assert (_suppressed(controller, ANA), _suppressed(controller, ANJA)) == (False, True)
+        assert _stay_erased(controller, LATER) is Outcome.PASS
 
 
 def test_what_a_store_refused_goes_on_in_the_same_case(controller: Controller, leads: Path) -> None:
