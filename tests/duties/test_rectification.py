@@ -241,13 +241,9 @@ def test_what_is_erased_need_not_be_made_anew_and_its_task_names_nobody(scores: 
         files = [p.read_text("utf-8") for p in (scores / "state").rglob("*make-anew*")]
         assert len(files) == 2
         assert not any("ana@example.org" in text for text in files)
-        # Recipients of the correction have not answered: that is said, and by whom it waits.
-        told = [t for t in controller.tasks() if t.case == case]
-        assert {str(t.action) for t in told} == {"tell-rectification"}
-        assert any(f"name her until they are answered: {len(told)};" in w for w in gone.warnings)
-        assert controller.cases.get(case).state is State.AWAITING
-        for task in told:
-            _answer(controller, task, Said.DONE, "privacy-officer", LATER)
+        # Recipients of the correction have not answered: they are told of the erasure instead.
+        assert not [t for t in controller.tasks() if t.case == case]
+        assert not any("name her until they are answered" in w for w in gone.warnings)
         assert controller.cases.get(case).state is State.CLOSED
         said = " ".join(letter(controller, case, LATER).text().split())
         assert "Scores (Shop): nothing of it is there any more: what we held of you there" in said
@@ -265,9 +261,9 @@ def test_what_is_still_there_is_still_to_be_made_anew_after_an_erasure(scores: P
         gone = rights.erase(controller, Request(((ANA,),), override="test"), LATER)
         assert gone.complete
         assert {t.dataset for t in _to_make_anew(controller)} == {"score"}
-        told = len([t for t in controller.tasks() if t.case != gone.case])
+        assert len([t for t in controller.tasks() if t.case != gone.case]) == 1
         said = " ".join(letter(controller, gone.case, LATER).text().split())
-        assert f"In {told} places somebody still has to act" in said
+        assert "In one place somebody still has to act" in said
 
 
 @pytest.fixture
@@ -768,3 +764,63 @@ def test_what_stands_with_people_alone_takes_the_word_of_what_is_wrong(served: C
     # Her phone is no field of theirs.
     assert _rectify(served, "shop.customer.phone", "+49 30 999").complete
     assert len(_at_agency(served)) == 1
+
+
+def _stands_with_people(world: Path) -> str:
+    """All that lies in the folders of letters and tasks."""
+    files = [f for at in ("letters", "state", "notices") for f in (world / at).rglob("*")]
+    return "".join(f.read_text("utf-8") for f in files if f.is_file())
+
+
+def test_what_is_erased_is_put_right_no_more(served: Controller) -> None:
+    """Whoever served the system got both letters, to put right and to erase; the case never ended,
+    and its task named her for ever.
+    """
+    case = _rectify(served, "shop.customer.email", "anja@example.org").case
+    bens = _rectify(served, "shop.customer.email", "benno@example.org", who=BEN).case
+    on = Request((), case=rights.erase(served, Request(((ANJA,),), override="test"), LATER).case)
+    served.deliver(LATER)
+    # She is asked for by both; who may know her only by what was wrong finds her, too.
+    (hers,) = [t for t in _at_agency(served) if t.case != bens]
+    both = {("email", "ana@example.org"), ("email", "anja@example.org")}
+    assert (hers.case, str(hers.action), set(hers.people[0])) == (on.case, "delete", both)
+    # It is over, and says why, to everybody who looks.
+    over = served.cases.get(case)
+    assert (over.state, over.complete) == (State.CLOSED, True)
+    assert served.cases.get(bens).state is State.CHECKED
+    said = " ".join(letter(served, case, LATER).text().split())
+    assert "nothing is put right there any more: what we held of you there was erased on" in said
+    _answer(served, hers, Said.DONE, "system-owner", LATER)
+    done = rights.erase(served, replace(on, override="test"), LATER)
+    assert done.complete
+    assert not any("name her" in w for w in done.warnings)
+    for task in served.tasks():
+        if task.case == done.case and task.open:
+            _answer(served, task, Said.DONE, "privacy-officer", LATER)
+    there = _stands_with_people(served.reach.directory)
+    assert not any(of in there for of in ("ana@example.org", "anja@example.org"))
+    assert "benno@example.org" in there
+    again = rights.rectify(served, Request((), case=case), None, None, LATER)
+    assert again.complete
+    assert _outcome(served, LATER) is Outcome.PASS
+
+
+def test_who_is_told_of_an_erasure_is_told_of_no_correction_before_it(world: Path) -> None:
+    tell = ("rights.recipients-are-told",)
+    with Controller.open(deployment.read(world)) as controller:
+        case = _rectify(controller, "shop.customer.email", "anja@example.org").case
+        bens = _rectify(controller, "shop.customer.email", "benno@example.org", who=BEN).case
+        assert controller.cases.get(case).state is State.AWAITING
+        gone = rights.erase(controller, Request(((ANJA,),), override="test"), LATER)
+        assert gone.complete
+        assert {t.case for t in controller.tasks()} == {gone.case, bens}
+        assert controller.cases.get(case).state is State.CLOSED
+        said = " ".join(letter(controller, case, LATER).text().split())
+        assert "it is told that what it had of you is erased" in said
+        for task in controller.tasks():
+            if task.case == gone.case:
+                _answer(controller, task, Said.DONE, "privacy-officer", LATER)
+        there = _stands_with_people(world)
+        assert not any(of in there for of in ("ana@example.org", "anja@example.org"))
+        (found,) = run(controller, registered(), LATER, names=tell)
+        assert not [f for f in found.findings if "ledger" in f.words], found.findings
