@@ -20,7 +20,8 @@ from kept.controls.runner import report, run
 from kept.duties import holds, rights
 from kept.duties.rights import RectifyAnswer, Request, recipients, reminding
 from kept.duties.rights.letter import letter
-from kept.errors import Denied, Obstructed, UsageError
+from kept.errors import Busy, Denied, Obstructed, UsageError
+from kept.records import case as cases
 from kept.records.case import State
 from kept.records.subject import suppression_mac
 from kept.stores import letters
@@ -686,6 +687,19 @@ def test_what_a_store_refused_goes_on_in_the_same_case(controller: Controller, l
     sql(leads, "DROP TRIGGER no")
     done = rights.rectify(controller, Request((), case=case.id), None, None, NOW)
     assert (done.complete, _names(leads)[0], _leads(leads)[0]) == (True, "Ana Neill", "Ana Neill")
+
+
+def test_who_comes_second_is_told_by_which_case_it_goes_on(
+    controller: Controller, leads: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was told to run that again, which would have been another case."""
+    monkeypatch.setattr(cases, "_PATIENCE", 1)
+    with controller.cases.person_alone([[ANA]]), pytest.raises(Busy) as refused:
+        _rectify(controller, NAME, "Ana Neill")
+    (case,) = controller.cases.all()
+    assert f"Case {case.id} waits: go on with it by `kept rights rectify" in str(refused.value)
+    done = rights.rectify(controller, Request((), case=case.id), NAME, "Ana Neill", NOW)
+    assert (done.complete, _names(leads)[0]) == (True, "Ana Neill")
 
 
 SERVED = """
