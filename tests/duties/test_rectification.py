@@ -734,6 +734,15 @@ def test_who_comes_second_is_told_by_which_case_it_goes_on(
         _rectify(controller, NAME, "Ana Neill")
     (case,) = controller.cases.all()
     assert f"Case {case.id} waits: go on with it by `kept rights rectify" in str(refused.value)
+    request = Request(((ANA,),), override="test")
+    for right, ask in (
+        ("object", lambda: rights.object_to(controller, request, ["marketing"], NOW, region="EEA")),
+        ("restrict", lambda: rights.restrict(controller, request, "accuracy", NOW, region="EEA")),
+    ):
+        with controller.cases.person_alone([[ANA]]), pytest.raises(Busy) as refused:
+            ask()
+        other = controller.cases.all()[-1].id
+        assert f"Case {other} waits: go on with it by `kept rights {right}" in str(refused.value)
     done = rights.rectify(controller, Request((), case=case.id), NAME, "Ana Neill", NOW)
     assert (done.complete, _names(leads)[0]) == (True, "Ana Neill")
 
