@@ -689,42 +689,6 @@ def test_what_a_store_refused_goes_on_in_the_same_case(controller: Controller, l
     assert (done.complete, _names(leads)[0], _leads(leads)[0]) == (True, "Ana Neill", "Ana Neill")
 
 
-NEWS = """
-  newsletter:
-    key: [email]
-    retention: messages
-    activities: [communicate]
-    fields:
-      email: {category: contact.email, identifies: email, nullable: false}
-      list: {category: contact}
-"""
-
-
-def test_a_copy_that_is_the_key_of_its_row_is_put_right_by_hand_first(world: Path) -> None:
-    """It was left wrong, and the person was told that all is done."""
-    sql(world, "CREATE TABLE newsletter (email TEXT PRIMARY KEY, list TEXT)")
-    sql(world, "INSERT INTO newsletter VALUES ('ana@example.org', 'weekly'), ('b@c.example', 'w')")
-    edit(world / "shop.yml", "datasets:\n", f"datasets:{NEWS}")
-    at, right = "shop.customer.email", "anja@example.org"
-    with Controller.open(deployment.read(world)) as controller:
-        by = Request(((ANA,),), override="test")
-        shown = rights.preview_rectification(controller, by, at, right, NOW)
-        (words,) = [w for w in shown.warnings if "in the way" in w]
-        assert words.startswith("`shop.newsletter` stands in the way: what is wrong is the key")
-        on = Request((), case=shown.case, override="test")
-        with pytest.raises(Obstructed) as refused:
-            rights.rectify(controller, on, at, right, NOW)
-        for said in ("Put it right there by hand", f"Case {shown.case} waits: go on with it by"):
-            assert said in str(refused.value)
-        assert sql(world, "SELECT email FROM customer WHERE id = 1") == [("ana@example.org",)]
-        assert "It is done" not in letter(controller, shown.case, NOW).text()
-        sql(world, "UPDATE newsletter SET email = ? WHERE email = 'ana@example.org'", right)
-        assert rights.rectify(controller, on, at, right, NOW).complete
-        assert sql(world, "SELECT email FROM customer WHERE id = 1") == [(right,)]
-        assert "It is done" in letter(controller, shown.case, NOW).text()
-        assert _outcome(controller) is Outcome.PASS
-
-
 def test_who_comes_second_is_told_by_which_case_it_goes_on(
     controller: Controller, leads: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

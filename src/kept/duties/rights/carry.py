@@ -82,11 +82,7 @@ def asked_again(
 ) -> Plan:
     """The sealed plan with the steps of systems that could not be asked before and now can."""
     away = {system for system, _ in made.unreached}
-    # What cannot be planned there now is as far away as what cannot be asked.
-    stopped = dict(again.unreached)
-    for system, obstacle in again.obstacles:
-        stopped.setdefault(system, f"`{obstacle.dataset}`: {obstacle.words}. {obstacle.fix}")
-    still = stopped.keys() & away
+    still = {system for system, _ in again.unreached} & away
     first = 1 + max((s.number for s in made.steps), default=0)
     back = [s for s in again.steps if s.system in away - still]
     added = [replace(s, number=first + n) for n, s in enumerate(back)]
@@ -95,7 +91,7 @@ def asked_again(
         made,
         steps=(*made.steps, *added),
         systems=(*made.systems, *(p for p in again.systems if p.system not in had)),
-        unreached=tuple((s, why) for s, why in sorted(stopped.items()) if s in still),
+        unreached=tuple((s, why) for s, why in again.unreached if s in still),
     )
     with controller.database.connection() as connection:
         controller.cases.extend_plan(case, extended, added, now, connection=connection)

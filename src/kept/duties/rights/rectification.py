@@ -56,9 +56,6 @@ _WANTED: Final = "wanted"
 #: Why a value is not put right to which rows refer that cannot follow.
 _JOINED: Final = "its rows refer to what is wrong by their key, which nothing changes"
 _BY_HAND: Final = "put both right by hand, at once"
-#: And why a copy is not, by which its own row is known; for the rest would not be all of it.
-_KEY: Final = "what is wrong is the key of her row there, which nothing changes"
-_ALONE: Final = "put it right there by hand"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +123,8 @@ def preview_rectification(
     wanted = _wanted(controller, located, found, place, item, right, was)
     made = _plan(controller, case, located, found, wanted, now)
     return RectifyAnswer(
-            case.id, False, False, carry.shown(made), made.unreached,
-            (*made.warnings, *_in_the_way(made)), fields=_fields(made),
+            case.id, False, False, carry.shown(made), made.unreached, made.warnings,
+            fields=_fields(made),
             told=recipients.informed(controller, case, _had(controller, case, made, wanted)),
         )  # fmt: skip
 
@@ -417,14 +414,6 @@ def _same(item: Field, one: Value, other: Value) -> bool:
     return normal(one) == normal(other)
 
 
-def _in_the_way(made: Plan) -> Iterator[str]:
-    """What a plan will be refused for, where no step shows it."""
-    shown = {(s.system, s.dataset) for s in made.steps}
-    for system, one in made.obstacles:
-        if (system, one.dataset) not in shown:
-            yield f"`{system}.{one.dataset}` stands in the way: {one.words}. First {one.fix}"
-
-
 def _wanted(
     controller: Controller, located: Located, found: Mapping[Place, KeyTable], place: Place,
     item: Field, right: Value, was: str | None,
@@ -487,8 +476,7 @@ def _plan(
     wrong: list[correct.Wrong] = []
     warnings: list[str] = [*located.warnings]
     keyed: list[tuple[str, Obstacle]] = []
-    keys: dict[Place, KeyTable] = {}
-    fields, apart, copies = _where(controller, datamap, found, wanted)
+    fields, apart = _where(controller, datamap, found, wanted)
     for place, table in found.items():
         here = place == wanted.place
         for item in fields[place]:
@@ -501,11 +489,7 @@ def _plan(
                     _same(source, value, wanted.wrong)
                     for _, value in _values(controller, located, place, table, item.name)
                 )
-                if stands and (place, item.name) in copies and source.identifies in LINKING:
-                    keys[place] = table  # she would be written to, or known, by what is wrong
-                elif stands and (place, item.name) in copies:
-                    warnings.append(f"`{where}` is the key of its rows; it was left as it is")
-                elif stands and key:
+                if stands and key:
                     keyed.append((place[0], Obstacle(place[1], "other", _JOINED, _BY_HAND)))
                 elif stands:
                     warnings.append(f"rows are joined by `{where}`; it was left as it is")
@@ -533,12 +517,7 @@ def _plan(
                     " they are"
                 )
     hit = {one.place: one.rows for one in wrong}
-    held = _held(controller, case, located, found, datamap, {**keys, **hit}, now)
-    keyed += [
-        (place[0], Obstacle(place[1], "other", _KEY, _ALONE))
-        for place, table in keys.items()
-        if len(table.rows) > sum(len(stays.rows) for stays, _ in held.get(place, ()))
-    ]
+    held = _held(controller, case, located, found, datamap, hit, now)
     abilities = {s: a for s, a in controller.abilities.items() if s not in located.unreached}
     made = correct.plan(
         datamap, wrong, held, abilities, unreached=located.unreached, warnings=warnings
@@ -556,30 +535,28 @@ def _plan(
 
 def _where(
     controller: Controller, datamap: DataMap, found: Mapping[Place, KeyTable], wanted: _Wanted
-) -> tuple[dict[Place, list[Field]], set[correct.At], set[correct.At]]:
+) -> tuple[dict[Place, list[Field]], set[correct.At]]:
     """The fields in which the wrong value may stand, by place: the source, its copies, and by which
-    her rows refer to it (also a key, which cannot change). And those of the copies that stay, and
-    those that are keys of their rows and refer to nothing that changes.
+    her rows refer to it (also a key, which cannot change). And those of the copies that stay.
     """
     here = datamap.dataset(*wanted.place)
-    every = {
+    copied = {
         (place, f.name)
         for place in found
         if place != wanted.place
         for f in correct.copies(
             datamap.dataset(*place), here.fields[wanted.field], tuple(here.fields.values())
         )
+        if f.name not in datamap.dataset(*place).key
     }
-    keys = {(place, n) for place, n in every if n in datamap.dataset(*place).key}
     change, apart = correct.together(
-        datamap, controller.foreign_keys(), (wanted.place, wanted.field), every - keys
+        datamap, controller.foreign_keys(), (wanted.place, wanted.field), copied
     )
-    keys -= change | apart
     return {
         place: [f for n, f in datamap.dataset(*place).fields.items()
-                if (place, n) in change | apart | keys]
+                if (place, n) in change | apart]
         for place in found
-    }, apart, keys  # fmt: skip
+    }, apart  # fmt: skip
 
 
 def _held(
