@@ -173,6 +173,32 @@ def test_RIGHT_3_she_is_taken_out_of_what_others_wrote(desk: Desk) -> None:
     assert _posts(desk) == after
 
 
+CARD = """
+  card:
+    key: [id]
+    retention: support-cases
+    activities: [support]
+    fields:
+      id: {type: integer, nullable: false}
+      mail: {category: contact.email, identifies: email}
+      family: {category: contact.name}
+      given: {category: contact.name}
+"""
+
+
+def test_RIGHT_3_a_name_whose_parts_stand_in_two_columns_is_one_name(desk: Desk) -> None:
+    desk.do(
+        "CREATE TABLE card (id INTEGER PRIMARY KEY, mail TEXT, family TEXT, given TEXT);"
+        "INSERT INTO card VALUES (1, 'ana@example.org', 'Quist', 'Zoe');"
+        "INSERT INTO post VALUES (20, 'ben@example.org', 'Zoe  Quist is ana@example.org', NULL);"
+        "INSERT INTO post VALUES (21, 'ben@example.org', 'Zoe, ana@example.org: QUIST zoe', NULL);"
+    )
+    (desk.world / "desk.yml").write_text(MAP + CARD, "utf-8")
+    assert _erase(desk).complete
+    left = _posts(desk)
+    assert [left[n][1] for n in (20, 21)] == ["[-] is [-]", "Zoe, [-]: [-]"]
+
+
 @pytest.mark.parametrize("desk", ["sqlite", "postgresql"], indirect=True)
 def test_RIGHT_3_what_is_written_of_her_meanwhile_is_met_and_goes_too(desk: Desk) -> None:
     """A program writes her address back the moment it is taken out. (MariaDB lets no trigger write

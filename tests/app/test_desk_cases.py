@@ -64,14 +64,23 @@ def at(desk: Desk, name: str) -> Browser:
 
 
 def test_the_head_of_a_case_says_that_too_little_is_known_of_who_asks(desk: Desk) -> None:
-    for region, head in (("US-CA", "Not known well enough who asks"), ("EEA", "Known who asks")):
+    for region, head, listed in (
+        ("US-CA", "Not known well enough who asks", "identified, not well enough"),
+        ("EEA", "Known who asks", "identified"),
+    ):
         request = Request((ANA,), "web", "operator", evidence=HOW, region=region)
         one = open_case(desk.controller, "erasure", request, desk.now)[0].id
-        page = at(desk, "olga").get(f"/desk/cases/{one}").text
+        olga = at(desk, "olga")
+        page = olga.get(f"/desk/cases/{one}").text
         assert head in page
         # No way is offered that adds nothing to what is known.
         assert '<option value="checked">' not in page
         assert ('<option value="statement">' in page) == (region == "US-CA")
+        # The list says the same, at the desk and by command.
+        (row,) = re.findall(rf"<tr>(?:(?!</tr>).)*{one}.*?</tr>", olga.get("/desk").text, re.S)
+        assert head.casefold() in words(row).casefold()
+        said = kept(desk.directory, "case", "list", json=False).out
+        assert re.search(rf"{one} +erasure +{listed}  ", said)
 
 
 def test_from_the_inbox_to_the_end_by_two_people(desk: Desk) -> None:
@@ -151,6 +160,21 @@ def test_from_the_inbox_to_the_end_by_two_people(desk: Desk) -> None:
     assert "Waits for recipients" not in words(olga.get("/desk").text)
 
 
+def test_a_copy_that_was_asked_for_as_well_is_to_be_made_before_the_erasure(desk: Desk) -> None:
+    cleo = (Identifier("email", "cleo@example.org"),)
+    erasure = case(desk, "erasure", cleo, evidence=HOW)
+    path = f"/desk/cases/{erasure}"
+    assert "Make it first" not in at(desk, "olga").get(path).text
+    copy = case(desk, "access", cleo, evidence=HOW)
+    page = at(desk, "olga").get(path).text
+    assert "Make it first" in page
+    assert f'href="/desk/cases/{copy}"' in page
+    assert "Make it first" not in at(desk, "olga").get(f"/desk/cases/{copy}").text
+    # A copy for somebody else says nothing of this one.
+    other = case(desk, "erasure", (Identifier("email", "dora@example.org"),), evidence=HOW)
+    assert "Make it first" not in at(desk, "olga").get(f"/desk/cases/{other}").text
+
+
 def test_whom_it_is_about_is_shown_on_asking_and_entered(desk: Desk) -> None:
     olga, rita = at(desk, "olga"), at(desk, "rita")
     one = case(desk, who=BEN, evidence=HOW)
@@ -196,9 +220,9 @@ def test_an_erasure_says_that_her_copy_is_to_be_made_first(desk: Desk) -> None:
     ines = desk.controller.actors.of("ines", "intake", desk.now)
     (asked,), _ = entering.add(desk.controller, came, ines, desk.now)
     copy, gone = (dict(asked.cases)[right] for right in asks)
-    said = f'has none yet: <a href="/desk/cases/{copy}">'
+    said = f'not made yet: <a href="/desk/cases/{copy}">'
     assert said in olga.get(f"/desk/cases/{gone}").text
-    assert "has none yet" not in olga.get(f"/desk/cases/{copy}").text
+    assert "not made yet" not in olga.get(f"/desk/cases/{copy}").text
     olga.post(f"/desk/cases/{copy}/end", outcome="withdrawn", words="she wants no copy any more")
     assert said not in olga.get(f"/desk/cases/{gone}").text
 

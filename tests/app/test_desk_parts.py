@@ -30,9 +30,9 @@ def desk(tmp_path_factory: pytest.TempPathFactory, kept_module_url: str) -> Iter
         yield made
 
 
-def case(desk: Desk, right: str, who: str = "ana") -> str:
+def case(desk: Desk, right: str, who: str = "ana", region: str = "EEA") -> str:
     one = (parse(f"email={who}@example.org"),)
-    request = Request((one,), "web", "operator", evidence="by phone", region="EEA")
+    request = Request((one,), "web", "operator", evidence="by phone", region=region)
     return open_case(desk.controller, right, request, desk.now)[0].id
 
 
@@ -126,3 +126,27 @@ def test_a_part_of_an_erasure_stays_by_a_clause(desk: Desk) -> None:
     assert "Not everything could" in letter
     kept = world.sql(desk.directory, "SELECT count(*) FROM note WHERE about LIKE 'ben%'")
     assert kept == [(1,)], "what was refused stays"
+
+
+def test_the_law_of_the_united_kingdom_is_named_wherever_a_refusal_is(desk: Desk) -> None:
+    olga = at(desk, "olga")
+    for right in ("access", "portability"):
+        one = case(desk, right, "ana", "UK")
+        path = f"/desk/cases/{one}"
+        part = {"where": "shop.note", "code": "others-rights", "words": WHY}
+        olga.post(f"{path}/part", **part)
+        page = flat(olga.get(path).text)
+        assert "UK GDPR Art. 15(4) and 20(4)" in page
+        assert "UK GDPR Art. 12(5)(b)" in page, "what may be chosen"
+        assert not re.search(r"(?<!UK )GDPR Art\. 1[25]\([45]\)", page)
+        made = olga.post(f"{path}/package")
+        with zipfile.ZipFile(io.BytesIO(made.content)) as package:
+            answer = json.loads(package.read("answer.json"))
+            shown = flat(package.read("index.html").decode())
+        assert [p["law"] for p in answer["refused"]] == ["UK GDPR Art. 15(4) and 20(4)"]
+        assert "UK GDPR Art. 15(4) and 20(4)" in shown
+    one = case(desk, "erasure", "cem", "UK")
+    part = {"where": "shop.note", "code": "law-forbids", "words": WHY, "clause": "RET-10"}
+    assert olga.post(f"/desk/cases/{one}/part", **part).status_code == 303
+    (hold,) = (h for h in desk.controller.holds.all(desk.now) if h.law and h.law.startswith("UK"))
+    assert hold.law == "UK GDPR Art. 23, with the law named here"

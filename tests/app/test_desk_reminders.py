@@ -11,6 +11,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+from tests.acceptance.conftest import kept
 from tests.app.desk import Desk, opened
 
 from kept.app import jobs, mail
@@ -315,7 +316,12 @@ def test_an_alert_that_nobody_looked_into_is_told_and_told_once_more(desk: Desk)
     assert OFFICER in to
     assert subject == "To be done: alert-1"
     desk.later(days=8)
-    assert reminding.remind(controller, desk.now) == 1
+    # No day has come nearer, and somebody is reminded all the same: it says that, and no more.
+    at = ("--now", desk.now.isoformat())
+    said = [kept(desk.directory, "case", "remind", *at, json=False).out.strip() for _ in range(2)]
+    assert said == [
+        "1 mail to remind somebody went out.", "Nobody is to be reminded of anything new.",
+    ]  # fmt: skip
     (alert,) = controller.watch.alerts(unseen=True)
     with controller.database.connection() as c:
         assert controller.watch.seen(alert.number, desk.account("keeper"), desk.now, connection=c)

@@ -127,3 +127,55 @@ def test_a_configuration_that_everybody_may_open_is_named(kept: Kept, place: Pat
     assert (ran.status, ok) == (0, None)
     assert "everybody on this machine may open" in words
     assert f"chmod 600 {place / 'kept.toml'}" in kept("doctor", "--dir", place).out
+
+
+def test_who_is_to_see_tasks_and_cannot_is_named(kept: Kept, place: Path) -> None:
+    edit(
+        place / "kept.toml",
+        "[choices]",
+        '[systems.archive]\ntitle = "Paper"\naccounts = ["sam", "kim", "lee"]\n[choices]',
+    )
+    for name, role in (("kim", "system-owner"), ("lee", "auditor")):
+        assert kept("account", "add", name, "--role", role, "--dir", place).status == 0
+    ran = kept("doctor", "--json", "--dir", place)
+    assert (ran.status, rows(ran)["accounts"][0]) == (1, False)
+    (fixes,) = (c["fixes"] for c in ran.document["checks"] if c["name"] == "accounts")
+    assert fixes == [
+        "`sam` is no account, and `accounts` of [systems.archive] names it; correct it, or make it"
+        " with `kept account add sam --role system-owner`",
+        "the account `lee` has not the role `system-owner`, and `accounts` of [systems.archive]"
+        ' names it; give it: `kept account grant lee --role system-owner --why "…"`',
+    ]
+    edit(place / "kept.toml", '["sam", "kim", "lee"]', '["kim"]')
+    assert rows(kept("doctor", "--json", "--dir", place))["accounts"][0] is True
+
+
+def test_a_question_about_a_place_that_the_map_does_not_have_is_named(
+    kept: Kept, place: Path
+) -> None:
+    with (place / "kept.toml").open("a") as file:
+        file.write(
+            '\n[systems.archive]\ntitle = "Paper"\ncountry = "DE"\n\n[desk.facts]\n'
+            '"example.customer.contry" = "Your country"\n'
+            '"example.customer.country" = "Your country once more"\n'
+            '"example.custmer.email" = "Your address"\n'
+            '"exampel.customer.email" = "Your address again"\n'
+            '"archive.cards.number" = "The number of your card"\n'
+        )
+    ran = kept("map", "check", "--json", "--dir", place)
+    assert ran.status == 1
+    said = {p["what"]: (p["where"], p["fix"]) for p in ran.document["problems"]}
+    lines = (place / "kept.toml").read_text("utf-8").splitlines()
+    for met, at, fix in (
+        ("`example.customer` has no field `contry`", "customer.contry", "write `country`"),
+        ("`example` has no dataset `custmer`", "custmer.email", "write `customer`"),
+        ("the map has no system `exampel`", "exampel", "write `example`"),
+        ("`archive` has no dataset `cards`", "archive.cards", "remove it"),
+    ):
+        (what,) = (w for w in said if met in w)
+        assert "a field of the map is expected (SYSTEM.DATASET.FIELD)" in what
+        where, mend = said[what]
+        assert (at in lines[int(where.removeprefix("kept.toml:")) - 1], mend) == (True, fix)
+    assert len(said) == 4
+    ran = kept("doctor", "--json", "--dir", place)
+    assert (ran.status, rows(ran)["map"]) == (1, (False, "4 problems"))

@@ -553,6 +553,19 @@ def test_a_no_of_a_browser_stays_when_she_says_yes_by_a_code(world: Desk, her: s
     assert not allowed(world, her)
 
 
+def test_a_no_that_a_request_recorded_leads_to_no_form_that_would_refuse_her(
+    world: Desk, her: str
+) -> None:
+    """The page led to forms, none of which takes her yes."""
+    request = Request(((parse(f"email={her}"),),), override="test")
+    rights.withdraw(world.controller, request, ["testimonial"], world.now)
+    assert not sent(world.controller, "testimonial", world.now, email=her, words="Good.").taken
+    text = world.get(page_of(world, her)).text
+    said = text[text.index('for="on-testimonial"') :].split("</p>")[0]
+    assert "You told us so elsewhere" in said
+    assert "on the form" not in said
+
+
 def test_who_shares_an_address_lifts_nobody_elses_no(world: Desk, her: str) -> None:
     """A code to an address of two says whose it is of neither, whatever the page did not offer."""
     path, no, controller = page_of(world, her), "marketing.email", world.controller

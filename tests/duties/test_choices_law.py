@@ -120,13 +120,24 @@ class Choice:
     stands: set[str] = field(default_factory=set)
     open: set[str] = field(default_factory=set)
     ended: bool = False
+    #: Of one purpose also these, of an objection to it that was refused.
+    more: dict[str, tuple[set[Identifier], set[int]]] = field(default_factory=dict)
 
-    def shares(self, other: Choice) -> bool:
-        return bool(self.hers & other.hers or self.numbers & other.numbers)
+    def reach(self, purpose: str = "") -> tuple[set[Identifier], set[int]]:
+        more = self.more.get(purpose, (set(), set()))
+        return self.hers | more[0], self.numbers | more[1]
 
-    def takes(self, other: Choice) -> None:
-        self.hers |= other.hers
-        self.numbers |= other.numbers
+    def binds(self, hers: set[Identifier], numbers: set[int], purpose: str = "") -> bool:
+        mine = self.reach(purpose)
+        return bool(mine[0] & hers or mine[1] & numbers)
+
+    def takes(self, other: Choice, purpose: str = "") -> None:
+        mine, its = self.reach(purpose), other.reach(purpose)
+        both = mine[0] | its[0], mine[1] | its[1]
+        if purpose:
+            self.more[purpose] = both
+        else:
+            self.hers, self.numbers = both
 
 
 class World:
@@ -152,16 +163,19 @@ class World:
         """
         numbers = self.numbers(who)
         hers = {who} | {i for n in numbers for i, _ in self.controller.subjects.identifiers(n)}
-        theirs = [c for c in self.made if c.numbers & numbers or c.hers & hers]
-        return [self._why(ask, numbers, theirs) for ask in asks]
+        return [self._why(ask, hers, numbers) for ask in asks]
 
-    def _why(self, ask: Ask, numbers: set[int], theirs: Sequence[Choice]) -> str | None:
+    def _why(self, ask: Ask, hers: set[Identifier], numbers: set[int]) -> str | None:
         agreed = bool(numbers) and all(ask.purpose in self.agreed.get(n, ()) for n in numbers)
-        if not agreed and any(c.kind == "restriction" and not c.ended for c in theirs):
+        if not agreed and any(
+            c.kind == "restriction" and not c.ended and c.binds(hers, numbers) for c in self.made
+        ):
             return "restricted"
-        for c in theirs:
-            if any(p == ask.purpose or ask.purpose.startswith(f"{p}.") for p in c.stands):
-                return "objected"
+        for c in self.made:
+            for p in c.stands:
+                met = p == ask.purpose or ask.purpose.startswith(f"{p}.")
+                if met and c.binds(hers, numbers, p):
+                    return "objected"
         if ask is not MAIL:
             return None
         consent = bool(numbers) and all(self.consent.get(n) for n in numbers)
@@ -323,7 +337,7 @@ class World:
             return
         one.ended = True
         others = [c for c in self.made
-                  if c.kind == "restriction" and not c.ended and c.shares(one)]  # fmt: skip
+                  if c.kind == "restriction" and not c.ended and c.binds(*one.reach())]  # fmt: skip
         assert free is not bool(others), self.said
         if others:  # of one person nothing is free before the last of hers ends
             others[0].takes(one)
@@ -343,9 +357,10 @@ class World:
         if outcome == "refused":
             for purpose in one.open:
                 others = [c for c in self.made
-                          if c is not one and purpose in c.stands and c.shares(one)]  # fmt: skip
+                          if c is not one and purpose in c.stands
+                          and c.binds(*one.reach(purpose), purpose)]  # fmt: skip
                 if others:
-                    others[0].takes(one)
+                    others[0].takes(one, purpose)
                 one.stands.discard(purpose)
 
     def away_(self, away: bool) -> None:
@@ -497,6 +512,10 @@ PLAIN: Final[dict[str, tuple[Step, ...]]] = {
     ),
     "restricted before her new address was known": (
         ("restrict", (0, [0]), ()), ("prove", 0, 4, 1), ("erase", 0),
+    ),
+    "objected twice, to more the second time, and the first refused": (
+        ("object", (0, [0]), ["site.improve", "analytics.own"]),
+        ("object", (0, [3, 2]), ["site.improve", "marketing"]),
     ),
     "restricted when only her number led to her old address": (
         *_MOVED, ("restrict", (0, [0]), ()), ("erase", 0),

@@ -952,6 +952,29 @@ def test_RIGHT_19_a_proof_that_was_taken_back_shows_nobody_else_in_a_case_that_g
         rights.access(desk, _request(case=begun.case), NOW, out=world / "b.zip")
 
 
+def test_RIGHT_19_a_link_that_an_erasure_took_is_said_to_be_gone_and_what_is_left_can_be_kept(
+    desk: Controller, world: Path
+) -> None:
+    """RIGHT-19: it was said that there never was such a link, while it still led the erasure."""
+    ben = parse("email=ben@example.org")
+    _prove(desk, ben)
+    (world / "shop.sqlite").rename(world / "away")
+    begun = rights.erase(desk, _request(ANA), NOW)
+    assert not begun.complete
+    with pytest.raises(UsageError) as refused:
+        identity.unlink(desk, ben, ANA, WHY, _who(desk), NOW)
+    assert f"the erasure of case {begun.case} has begun" in str(refused.value)
+    holds.place(
+        desk, ground="whose the rows are", clause="RET-10", actor=_who(desk), now=NOW,
+        system="shop",
+    )  # fmt: skip
+    (world / "away").rename(world / "shop.sqlite")
+    rights.erase(desk, _request(case=begun.case), NOW)
+    assert [r[0] for r in sql(world, "SELECT id FROM customer WHERE email LIKE 'ben@%'")] == [2]
+    with pytest.raises(UsageError, match="is not linked"):
+        identity.unlink(desk, parse("email=cleo@example.org"), ANA, WHY, _who(desk), NOW)
+
+
 def test_RIGHT_19_what_anothers_case_decided_blinds_no_look_for_the_erased(
     desk: Controller, world: Path
 ) -> None:

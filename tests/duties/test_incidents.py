@@ -245,6 +245,8 @@ def test_who_was_not_reached_is_told_otherwise_before_it_is_closed(
     # Mail that came to nothing may be tried again, and only that.
     assert incidents.mail(controller, one.id, who, NOW).mailed == 2
     incidents.told(controller, one.id, way="letter", people=1, sent=NOW, actor=who, now=NOW)
+    with pytest.raises(UsageError, match="recorded already"):  # pressed twice
+        incidents.told(controller, one.id, way="letter", people=1, sent=NOW, actor=who, now=NOW)
     assert outcome(controller, late) == (Outcome.PASS, [])
     # Whoever has other words to read gets them, and is still one person.
     incidents.judge(controller, one.id, "high", "more is known", {"advice": "wait"}, who, NOW)
@@ -297,6 +299,29 @@ def test_whom_a_system_names_that_was_away_is_told_before_it_is_closed(two: Path
         assert entries(controller, "incident.told")[-1]["people"] == 2
         mail.deliver(controller, lambda: NOW)
         assert outcome(controller, late) == (Outcome.PASS, [])
+        incidents.close(controller, one.id, "backups are locked", who, NOW)
+
+
+def test_whom_a_system_of_letters_holds_is_told_in_the_way_that_is_named(two: Path) -> None:
+    toml = (two / "kept.toml").read_text("utf-8")
+    url = f'store = "sqlite"\nurl = "sqlite:///{two}/stats.sqlite"'
+    assert url in toml
+    (two / "kept.toml").write_text(toml.replace(url, 'store = "mailbox"\nurl = "letters"'), "utf-8")
+    letters = STATS.replace("[id]", "[who]").replace(
+        "id: {type: integer, nullable: false}", "who: {nullable: false}"
+    )
+    (two / "stats.yml").write_text(letters, "utf-8")
+    with Controller.open(deployment.read(two)) as controller:
+        who = officer(controller)
+        one = enter(controller, "shop.customer", "stats.score")
+        judge(controller, one, "high")
+        notify(controller, one, NOW)
+        incidents.mail(controller, one.id, who, NOW)
+        mail.deliver(controller, lambda: NOW)
+        with pytest.raises(UsageError, match="closed yet") as met:
+            incidents.close(controller, one.id, "backups are locked", who, NOW)
+        assert "asked by letter only, in any way but mail" in str(met.value)
+        incidents.told(controller, one.id, way="letter", people=1, sent=NOW, actor=who, now=NOW)
         incidents.close(controller, one.id, "backups are locked", who, NOW)
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import socket
+import sqlite3
 import stat
 import zipfile
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ from kept.duties.rights.cells import words as as_words
 from kept.duties.rights.package import Package, refuse_target
 from kept.errors import UsageError
 from kept.terms.identifiers import parse
-from tests.world import NOW, edit, make, sql
+from tests.world import NOW, STATS, edit, make, sql
 
 ANA = "email=ana@example.org"
 
@@ -202,6 +203,24 @@ def test_the_period_of_the_law_stands_beside_that_of_our_own_use(
     assert f"Because a law asks for it ({law.citation}): 10 years after it was made." in invoices
     trials = held.split("<h4>Trials</h4>")[1].split("<h4>")[0]
     assert "Because a law" not in trials
+
+
+def test_what_two_systems_call_the_same_says_in_lists_which_is_meant(
+    world: Path, tmp_path: Path
+) -> None:
+    (world / "stats.yml").write_text(STATS.replace("Scores", "Customers"), "utf-8")
+    with sqlite3.connect(world / "stats.sqlite") as own:
+        own.execute("CREATE TABLE score (id INTEGER PRIMARY KEY, mail TEXT, worth TEXT)")
+        own.execute("INSERT INTO score VALUES (1, 'ana@example.org', 'high')")
+    with (world / "kept.toml").open("a") as file:
+        file.write(f'[systems.stats]\nstore = "sqlite"\nurl = "sqlite:///{world}/stats.sqlite"\n'
+                   'mode = "observe"\nmap = "stats.yml"\n')  # fmt: skip
+    with Controller.open(deployment.read(world)) as controller:
+        page = access(controller, tmp_path / "a.zip", ANA).page
+    toc = page[page.index("What is in this answer") : page.index("Where we looked</h2>")]
+    assert re.findall(r">(Customers[^<]*|Invoices[^<]*)</a>", toc) == [
+        "Customers (Shop)", "Invoices", "Customers (Statistics)",
+    ]  # fmt: skip
 
 
 def test_what_proves_who_she_is_is_named_and_not_handed_out(world: Path, tmp_path: Path) -> None:

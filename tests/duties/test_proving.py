@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ from kept.errors import ConfigError, Denied, UsageError
 from kept.records.case import Case
 from kept.records.case_proof import TRIES
 from kept.terms.identifiers import parse
-from tests.world import NOW, edit, make
+from tests.world import NOW, edit, make, sql
 
 ANA = (parse("email=ana@example.org"),)
 PHONE, NAME = "shop.customer.phone", "shop.customer.name"
@@ -162,6 +163,26 @@ def test_what_is_the_same_is_right_in_every_common_spelling(
     case = _case(controller, evidence="a letter", people=(number,))
     assert _told(controller, case, **answers) == TRIES - 1
     assert _get(controller, case).proof == level
+
+
+def test_one_thing_that_is_known_counts_once_wherever_it_is_held(
+    controller: Controller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A day on which two things happened is one answer to two questions."""
+    both = {"shop.invoice.at": "When", "shop.signup.at": "When you began", NAME: "Name"}
+    desk = dataclasses.replace(controller.desk, facts=both)
+    monkeypatch.setattr(controller, "desk", desk)
+    at, shop = "2024-04-01 00:00:00", controller.directory
+    sql(shop, "INSERT INTO customer VALUES (9, 'dora@example.org', 'Dora Day', NULL, ?)", at)
+    sql(shop, "INSERT INTO signup VALUES (9, 9, 'trial', ?, 'contract')", at)
+    sql(shop, "INSERT INTO invoice VALUES (9, 9, '9.00', ?)", at)
+    for name_, level in (("somebody", 1), ("Dora Day", 2)):
+        people = ((parse("email=dora@example.org"),),)
+        case = _case(controller, evidence="a letter", people=people)
+        given = {"shop.invoice.at": "1 April 2024", "shop.signup.at": "1.4.2024", NAME: name_}
+        proving.tell(controller, case, given, _vera(controller), NOW)
+        assert proving.compare(controller, NOW) == 0
+        assert _get(controller, case).proof == level
 
 
 def test_nobody_learns_by_trying(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,6 +44,14 @@ COPY = """
       number: {category: contact.phone, identifies: phone}
       greeting: {category: contact.name, origin: derived}
 """
+LETTERS = """
+  letters:
+    key: [mail]
+    retention: messages
+    activities: [communicate]
+    fields:
+      mail: {category: contact.email, identifies: email, nullable: false}
+"""
 NAME = "shop.customer.name"
 LATER = NOW + dt.timedelta(days=1)
 
@@ -295,6 +303,18 @@ def test_what_two_systems_call_the_same_are_two_tasks(twice: Path, answered: boo
         assert _outcome(controller, late) is (Outcome.PASS if answered else Outcome.FAIL)
 
 
+def test_whoever_makes_it_anew_is_told_only_by_what_they_know_her(twice: Path) -> None:
+    """Her new number went out by letter to people who know her by her address alone."""
+    with Controller.open(deployment.read(twice)) as controller:
+        _rectify(controller, "shop.customer.phone", "+49 30 99")
+        by = {
+            t.system: {kind for person in t.people for kind, _ in person}
+            for t in controller.tasks() if t.action is Derived.ANEW
+        }  # fmt: skip
+    assert by["stats"] == {"email", "corrected"}
+    assert by["shop"] > {"email", "phone", "corrected"}
+
+
 def test_a_case_that_was_stopped_finds_what_was_made_by_the_name_that_is_right_now(
     twice: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -526,6 +546,22 @@ def test_a_correction_of_a_correction(controller: Controller, leads: Path) -> No
     assert _rectify(controller, NAME, "Ana O'Neill").complete
     assert _outcome(controller) is Outcome.PASS
     assert rights.correct_again(controller, NOW, actor="nightly", role="operator") == []
+
+
+def test_a_wrong_address_that_is_the_key_of_its_row_is_named(leads: Path) -> None:
+    """It was left as it was, and nothing said so."""
+    sql(leads, "CREATE TABLE letters (mail TEXT PRIMARY KEY)")
+    sql(leads, "INSERT INTO letters VALUES ('ANA@example.org'), ('ben@example.org')")
+    edit(leads / "shop.yml", "datasets:\n", f"datasets:{LETTERS}")
+    with Controller.open(deployment.read(leads)) as controller:
+        request = Request(((ANA,),), override="test")
+        at, right = "shop.customer.email", "ana.nova@example.org"
+        shown = rights.preview_rectification(controller, request, at, right, NOW)
+        answer = rights.rectify(controller, request, at, right, NOW)
+    met = "`shop.letters.mail` holds what is wrong in 1 of her rows, whose key it is"
+    for warnings in (shown.warnings, answer.warnings):
+        assert [w for w in warnings if w.startswith(met)]
+    assert "letters" not in {s.dataset for s in answer.steps}
 
 
 def test_a_new_number_is_hers_in_every_table_and_leads_to_her(

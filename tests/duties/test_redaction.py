@@ -175,6 +175,9 @@ def test_a_text_that_changed_is_looked_at_again(
     with pytest.raises(UsageError, match="1 text changed"):
         serve(controller, one, tmp_path / "ana.zip")
     assert not (tmp_path / "ana.zip").exists()
+    stands = controller.redactions.of(controller.cases.get(one))
+    assert stands is not None
+    assert stands.state is Stands.OPEN, "it reads as approved no more, also before somebody looks"
     seen = redaction.look(controller, one, abel, NOW)
     assert seen.stands.state is Stands.OPEN, "an approval holds for the texts that were shown"
     with pytest.raises(Busy):

@@ -13,9 +13,11 @@ import pytest
 from kept import deployment
 from kept.controller import Controller
 from kept.duties import rights
-from kept.duties.rights import EraseAnswer, Request
+from kept.duties.rights import EraseAnswer, Request, casework
 from kept.duties.rights.doubt import Ambiguous
+from kept.duties.rights.request import open_case
 from kept.errors import Denied, Obstructed
+from kept.records.case_state import State
 from kept.terms.identifiers import parse
 from tests.world import NOW, edit, sql
 
@@ -221,6 +223,18 @@ def test_RIGHT_15_a_view_is_an_obstacle(world: Path) -> None:
         assert any(s.problem and "view" in s.problem for s in shown.steps)
         with pytest.raises(Obstructed, match="erase: never"):
             rights.erase(controller, _request(ANA), NOW)
+        # Nor does anybody approve what cannot be carried out; when it is mended, it is looked anew.
+        case = open_case(controller, "erasure", _request(ANA), NOW)[0].id
+        planner, approver = (controller.actors.of(n, "approver", NOW) for n in ("mia", "pat"))
+        looked = casework.look(controller, case, {}, planner, NOW)
+        with pytest.raises(Obstructed, match=r"was not approved: .* it is a view"):
+            casework.approve(controller, case, looked["plan"], approver, NOW)
+        assert controller.cases.get(case).state is State.PLANNED
+    _script(world, "DROP VIEW note; ALTER TABLE notes RENAME TO note")
+    with Controller.open(deployment.read(world)) as controller:
+        looked = casework.look(controller, case, {}, planner, NOW)
+        done = casework.approve(controller, case, looked["plan"], approver, NOW)
+        assert done.state is State.APPROVED
     assert sql(world, "SELECT email FROM customer WHERE id = 1") == [("ana@example.org",)]
 
 

@@ -19,7 +19,7 @@ HERS = (
     "ana@x.de", "ANA@X.DE", "ana.müller@bücher.example", "ANA.MÜLLER@BÜCHER.EXAMPLE",
     "ana.müller@xn--bcher-kva.example", unicodedata.normalize("NFD", "ana.müller@bücher.example"),
     "+49 30 123456", "+4930123456", "0049-30-12 34 56", "030/123456", "(030) 123 456",
-    "+49 (0)30 123456", "C00K1E-4711-AB",
+    "+49 (0)30 123456", "+49 030 123456", "C00K1E-4711-AB",
 )  # fmt: skip
 #: Others, however near they come.
 OTHERS = (

@@ -89,6 +89,25 @@ def test_what_is_suggested_is_never_hers() -> None:
     ]  # fmt: skip
 
 
+def test_what_may_name_somebody_in_another_way_is_suggested() -> None:
+    cover = Cover.of([("name", "Ana O'Neill"), ("email", "ana@x.example")])
+    met = {
+        "ask @tom_b. or @ana, not me@x": ["@tom_b"],
+        "tom(at)example. Then ana (at) x [dot] example": ["tom(at)example"],
+        "Max.M [at] mail {punkt} example (at) noon": ["Max.M [at] mail {punkt} example"],
+        "to DE89 3704 0044 0532 0130 00, ref DE88 3704 0044 0532 0130 00": [
+            "DE89 3704 0044 0532 0130 00"
+        ],
+        "GB29NWBK60161331926819": ["GB29NWBK60161331926819"],
+        "write to max@x.example": ["max@x.example"],
+        "once @ 5, a@b, he (at the door)": [],
+    }
+    for text, words in met.items():
+        found = [s.words for s in strike.suggested(cover, [text])]
+        assert found == words, text
+        assert all(strike.holds(text, one) == 1 for one in found)
+
+
 def test_a_run_that_may_be_a_name_begins_each_word_with_a_capital() -> None:
     assert set(names("Then Dora van Quill met Ana-Maria O'Neill Jr. Twice. no One")) == {
         ("Then", "Dora"), ("Ana-Maria", "O'Neill"), ("O'Neill", "Jr"), ("Jr", "Twice"),

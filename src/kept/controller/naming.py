@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import permutations
 from typing import Final
 
 from kept.datamap.map import DataMap, Field, Owner
@@ -16,6 +17,8 @@ from kept.terms.vocabulary import Vocabulary
 
 #: What the map says of a field that names somebody else.
 THEIRS: Final = ("staff", "person")
+#: Columns of a row that are taken for parts of one name; where there are more, they are several.
+_PARTS: Final = 4
 
 
 def identifiers(
@@ -74,15 +77,24 @@ def names(
     own: Mapping[Place, KeyTable],
     words: Vocabulary,
 ) -> list[tuple[int, Identifier]]:
-    """(person, name) as her own rows say it; `words` are those of the policy."""
+    """(person, name) as her own rows say it, and in whole where its parts stand in columns of
+    their own; `words` are those of the policy.
+    """
     told: dict[tuple[int, str], None] = {}
     for place, table in own.items():
         fields = datamap.dataset(*place).fields.values()
         named = tuple(f.name for f in fields if _name(f, words) and f.others not in THEIRS)
-        for who, _, value in _said(stores, place, table, named):
-            if isinstance(value, str) and value.strip():
-                told[who, value.strip()] = None
+        for who, row in _rows(stores, place, table, named):
+            parts = [v.strip() for v in row if isinstance(v, str) and v.strip()]
+            told.update(dict.fromkeys((who, one) for one in (*parts, *_whole(parts))))
     return [(who, Identifier("name", value)) for who, value in told]
+
+
+def _whole(parts: Sequence[str]) -> Iterator[str]:
+    """What people write of first and last name, whichever column comes first."""
+    if 1 < len(parts) <= _PARTS:
+        yield " ".join(parts)
+        yield from (" ".join(two) for two in permutations(parts, 2))
 
 
 def values(
@@ -108,14 +120,21 @@ def together(
 def _said(
     stores: Mapping[str, Store], place: Place, table: KeyTable, fields: tuple[str, ...]
 ) -> Iterator[tuple[int, str, Value]]:
+    for who, row in _rows(stores, place, table, fields):
+        for name, value in zip(fields, row, strict=True):
+            yield who, name, value
+
+
+def _rows(
+    stores: Mapping[str, Store], place: Place, table: KeyTable, fields: tuple[str, ...]
+) -> Iterator[tuple[int, tuple[Value, ...]]]:
     if not fields or not table.rows:
         return
     with stores[place[0]].session() as session:
         for _, batch in session.read([by_key(place[1], table, fields)]):
             at = [batch.columns.index(name) for name in fields]
             for who, row in zip(batch.persons, batch.rows, strict=True):
-                for name, i in zip(fields, at, strict=True):
-                    yield who, name, row[i]
+                yield who, tuple(row[i] for i in at)
 
 
 def kind_of(item: Field, words: Vocabulary) -> str | None:

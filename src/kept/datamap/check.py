@@ -85,6 +85,30 @@ def _words(
             yield f"the activity `{name}` is not in activities.yml", close(name, activities or ())
 
 
+def unasked(datamap: DataMap, places: Iterable[str]) -> Iterator[tuple[str, str, str]]:
+    """Of places written SYSTEM.DATASET.FIELD that the map does not have: (place, what, fix).
+
+    What is told of such a place is compared with nothing. Of a system whose map cannot be read
+    nothing is said.
+    """
+    for place in places:
+        name, _, rest = place.partition(".")
+        table, _, item = rest.rpartition(".")
+        system = datamap.systems.get(name)
+        if system is not None and system.file and not system.datasets:
+            continue
+        dataset = system.datasets.get(table) if system else None
+        if dataset is not None and item in dataset.fields:
+            continue
+        if system is None:
+            what, fix = f"the map has no system `{name}`", close(name, datamap.systems)
+        elif dataset is None:
+            what, fix = f"`{name}` has no dataset `{table}`", close(table, system.datasets)
+        else:
+            what, fix = f"`{name}.{table}` has no field `{item}`", close(item, dataset.fields)
+        yield place, what, fix
+
+
 def unused(system: System) -> list[Dataset]:
     """Datasets about people of which the map does not say what they are used for.
 

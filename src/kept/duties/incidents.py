@@ -261,7 +261,10 @@ def told(
     controller: Controller, id_: str, *, way: str, people: int, sent: dt.datetime, actor: Actor,
     now: dt.datetime,
 ) -> Incident:  # fmt: skip
-    """Record that people were told by another way."""
+    """Record that people were told by another way: those whom nothing recorded before counts.
+
+    Raises UsageError for what is recorded already, and what cannot be.
+    """
     _way(way)
     if people < 1:
         raise UsageError("nobody was told", expected="how many people were told, at least 1")
@@ -271,6 +274,16 @@ def told(
         _between(one, sent, now)
         found = controller.concerned(one)
         _, text = letter(controller, one, found)
+        again = (way, people, sent, text)
+        if any(
+            a.act == "told" and (a.way, a.people, a.done_at, a.words.get("text")) == again
+            for a in one.acts
+        ):
+            raise UsageError(
+                "that was recorded already, and nobody was counted twice",
+                expected="who was told at another time, or in another way",
+                fix="count only people of whom it was not recorded before that they were told",
+            )
         return _told(controller, c, one, way, people, text, sent, actor, now,
                      away=_left_out(controller, found, way))  # fmt: skip
 
@@ -346,7 +359,8 @@ def missing(incident: Incident) -> list[str]:
         if incident.uncounted:
             left.append(
                 f"{', '.join(incident.uncounted)} answers whom else it hit (judged again, or told"
-                " by mail, it is asked again), or they are told in public"
+                " by mail, it is asked again), or they are told in public; of a system that is"
+                " asked by letter only, in any way but mail"
             )
     return left
 

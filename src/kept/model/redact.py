@@ -195,7 +195,7 @@ def _phone(number: str) -> Iterable[str]:
     country = str(parsed.country_code)
     spread = _BETWEEN.join(home)
     abroad = _BETWEEN.join(country)
-    yield rf"(?<![\d+])(?:\+|00){_BETWEEN}{abroad}{_BETWEEN}(?:\(0\){_BETWEEN})?{spread}(?!\d)"
+    yield rf"(?<![\d+])(?:\+|00){_BETWEEN}{abroad}{_BETWEEN}(?:\(?0\)?{_BETWEEN})?{spread}(?!\d)"
     yield rf"(?<![\d+]){abroad}{_BETWEEN}{spread}(?!\d)"
     if len(home) >= _HOME:
         yield rf"(?<![\d+])0{_BETWEEN}{spread}(?!\d)"

@@ -16,7 +16,7 @@ from functools import lru_cache
 from html.entities import codepoint2name
 from typing import Final, Literal
 
-from kept.model.cover import ROLES, Cover, Role
+from kept.model.cover import ROLES, Cover, Role, Span
 
 #: Who brought a strike up: a rule of the map or a look at who is known, or a person.
 How = Literal["found", "added"]
@@ -37,6 +37,20 @@ _GAPS: Final = (
 )
 #: Signs that are written for one another.
 _ALIKE: Final = ("'’‘ʼ`´′", "-‐‑‒–—−", '"“”„«»')
+#: A name as networks of people write it.
+_HANDLE: Final = re.compile(r"(?<![\w@./])@[A-Za-z_]\w{1,29}(?:\.\w{1,29}){0,3}")
+#: An account at a bank as it is printed.
+_BANK: Final = re.compile(
+    r"(?<![^\W_])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![^\W_])", re.ASCII
+)
+#: An address whose sign, and perhaps whose points, are words in brackets.
+_DOT: Final = re.compile(r"[(\[{<](?:dot|punkt|\.)[)\]}>]")
+_AROUND: Final = re.compile(
+    r"(?<!\w)(?P<local>\w[\w.+-]{0,63})\s{0,2}[(\[{<]\s{0,2}(?:at|ät|@)\s{0,2}[)\]}>]\s{0,2}"
+    r"(?P<domain>\w[\w-]{0,62}"
+    r"(?:(?:\.|\s{0,2}[(\[{<]\s{0,2}(?:dot|punkt|\.)\s{0,2}[)\]}>]\s{0,2})\w[\w-]{0,62}){0,4})",
+    re.IGNORECASE,
+)
 #: Words of a name that is looked up, at most.
 _MOST: Final = 3
 
@@ -85,13 +99,48 @@ def digest(text: str) -> str:
 
 
 def suggested(cover: Cover, texts: Iterable[str]) -> list[Strike]:
-    """What the texts say of others, each once, in the order met."""
+    """What the texts say of others, each once, in the order met: what is covered anyway, and what
+    may name somebody, of which a person decides.
+    """
     found: dict[str, Strike] = {}
     for text in texts:
-        for start, end, role, instead in cover.spans(text):
+        known = cover.spans(text)
+        there = [(start, end) for start, end, _, _ in known]
+        may: list[Span] = [
+            (*span, "person", f"[{ROLES['person']}]")
+            for span in _may_name(cover, text)
+            if not any(first < span[1] and span[0] < last for first, last in there)
+        ]
+        for start, end, role, instead in sorted((*known, *may)):
             words = " ".join(text[start:end].split())
             found.setdefault(_plain(words), Strike(words, role, instead))
     return list(found.values())
+
+
+def _may_name(cover: Cover, text: str) -> Iterator[tuple[int, int]]:
+    """Where a handle, an account at a bank, or an address that is written around its sign stands
+    that is not hers. An account at a bank is one by its check digits (ISO 13616).
+    """
+    values = {value for _, value in cover.hers}
+    hers = {_bare(part) for value in values for part in (value, value.partition("@")[0])}
+    for m in _HANDLE.finditer(text):
+        if _bare(m[0]) not in hers:
+            yield m.span()
+    for m in _BANK.finditer(text):
+        number = _bare(m[0]).upper()
+        digits = "".join(str(int(sign, 36)) for sign in number[4:] + number[:4])
+        if int(digits) % 97 == 1 and _bare(m[0]) not in hers:
+            yield m.span()
+    own = {value for kind, value in cover.hers | cover.public if kind == "email"}
+    for m in _AROUND.finditer(text):
+        local, domain = (re.sub(r"\s", "", part).casefold() for part in m.group("local", "domain"))
+        address = f"{local}@{_DOT.sub('.', domain)}"
+        if not any(one == address or one.startswith(f"{address}.") for one in own):
+            yield m.span()
+
+
+def _bare(text: str) -> str:
+    return "".join(sign for sign in text.casefold() if sign.isalnum())
 
 
 def added(words: str) -> Strike:

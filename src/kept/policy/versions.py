@@ -94,6 +94,7 @@ def changed(bundle: Bundle, published: Published) -> list[Problem]:
     if bundle.version > published.version:
         return []
     fix = "set `version` to the date on which the change comes into force, or undo the change"
+    chosen = f"{fix}; the choices of kept.toml are rules as well"
     problems = []
     for name, now, then in (
         ("text", bundle.text_digest, published.text_sha256),
@@ -101,7 +102,7 @@ def changed(bundle: Bundle, published: Published) -> list[Problem]:
     ):
         if now != then:
             what = f"the {name} of version {published.version} changed after it was published"
-            problems.append(Problem(where, what, fix))
+            problems.append(Problem(where, what, chosen if name == "rules" else fix))
     return problems
 
 

@@ -156,6 +156,57 @@ def test_a_message_keeps_its_other_side(tmp_path: Path) -> None:
     assert (found.datasets["messages"].outcome or "").startswith("anonymise one side")
 
 
+def _gym() -> tuple[str, ...]:
+    """A gym in Spanish: numbers of members with gaps, words for numbers before what they number."""
+    return (
+        "CREATE TABLE socios (nro_socio INTEGER PRIMARY KEY, nombre TEXT, correo TEXT)",
+        "CREATE TABLE monitores (cod INTEGER PRIMARY KEY, nombre TEXT, correo TEXT)",
+        "CREATE TABLE recibos (num TEXT PRIMARY KEY, socio INTEGER)",
+        "CREATE TABLE lineas_recibo (num_recibo TEXT, pos INTEGER)",
+        "CREATE TABLE mensajes (remitente INTEGER, destinatario INTEGER, texto TEXT)",
+        "CREATE TABLE adjuntos (tipo_propietario TEXT, id_propietario INTEGER)",
+        *(
+            statement
+            for n in range(60)
+            for statement in (
+                f"INSERT INTO socios VALUES ({1000 * n + 7}, 'Ana', 'socio{n}@correo.example')",
+                f"INSERT INTO monitores VALUES ({3 * n + 2}, 'Luis', 'monitor{n}@correo.example')",
+                f"INSERT INTO recibos VALUES ('R-2026-{n:04}', {1000 * n + 7})",
+                f"INSERT INTO lineas_recibo VALUES ('R-2026-{n:04}', 1), ('R-2026-{n:04}', 2)",
+                f"INSERT INTO mensajes VALUES ({1000 * n + 7}, {1000 * (59 - n) + 7}, 'Hola')",
+                f"INSERT INTO adjuntos VALUES ('socio', {1000 * n + 7}), ('monitor', {3 * n + 2})",
+            )
+        ),
+    )
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_word_for_number_may_come_first(engine: str, fresh_pg_url: str, tmp_path: Path) -> None:
+    """`num_recibo` is the `num` of `recibos`, `id_propietario` whose kind `tipo_propietario`
+    says; what was said in a message stays for whom it was said to, whatever the column is called.
+    """
+    found = discover(open_world(engine, [], fresh_pg_url, tmp_path, *_gym()), year=2026)
+    assert links(found) == {
+        ("recibos", "socio", "socios"), ("lineas_recibo", "num_recibo", "recibos"),
+        ("mensajes", "remitente", "socios"), ("mensajes", "destinatario", "socios"),
+    }  # fmt: skip
+    assert found.datasets["lineas_recibo"].person == "owned"
+    several = [k for k in found.datasets["adjuntos"].links if k.basis == "polymorphic"]
+    assert {(k.to, k.when) for k in several} == {
+        ("socios", "tipo_propietario"), ("monitores", "tipo_propietario"),
+    }  # fmt: skip
+    assert (found.datasets["mensajes"].outcome or "").startswith("anonymise one side")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_few_rows_with_high_numbers_are_all_looked_at(
+    engine: str, fresh_pg_url: str, tmp_path: Path
+) -> None:
+    found = discover(open_world(engine, [], fresh_pg_url, tmp_path, *_gym()), year=2026)
+    profile = found.datasets["socios"].profile
+    assert (profile.size, profile.exact, profile.look("correo").seen) == (60, True, 60)
+
+
 HOUSEHOLDS: list[worlds.Table] = [
     ("persons", {
         "id": ("integer primary key", "key"), "first_name": ("text", "first"),

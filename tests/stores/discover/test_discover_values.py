@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tests.stores.discover import worlds
 
 from kept.stores.discover import values
+from kept.stores.discover.idioms import Idiom
 from kept.stores.discover.overlap import Overlap
 
 YEAR = 2026
@@ -131,11 +132,12 @@ def test_several_numbers_in_a_text_are_told_in_one_reading() -> None:
 def test_numbers_that_no_key_can_be_end_no_discovery() -> None:
     """A decimal of many digits, without end or of none at all is no end of whole numbers."""
     clause = sa.table("t", sa.column("a"), sa.column("b"))
-    profiles: Any = {"t": SimpleNamespace(table=SimpleNamespace(clause=clause))}
+    columns = dict.fromkeys("ab", SimpleNamespace(type="decimal"))
+    profiles: Any = {"t": SimpleNamespace(table=SimpleNamespace(clause=clause, columns=columns))}
     for most, whole in (
         (Decimal("1e30"), True), (Decimal("Infinity"), False), (Decimal("NaN"), False),
         (1e20, True), (float("inf"), False), (2.5, False), (None, False), ("x", False),
     ):  # fmt: skip
         session: Any = SimpleNamespace(ask=lambda *_, most=most: [(1, most, 1, 9)])
-        ends = Overlap(session, cast("Any", None), profiles, None).ends("t", ("a", "b"))
+        ends = Overlap(session, Idiom(), profiles, None).ends("t", ("a", "b"))
         assert ends == ({"a": (1, int(cast("Any", most)))} if whole else {}) | {"b": (1, 9)}

@@ -117,6 +117,33 @@ def test_what_leads_to_people_whom_no_word_calls_people_is_asked_about(tmp_path:
     assert "nobody's" not in line
 
 
+def test_whose_a_row_of_staff_is_that_names_somebody_by_an_address_is_asked_about(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "helpdesk.sqlite"
+    with sqlite3.connect(file) as made:
+        made.executescript(
+            """
+            CREATE TABLE agents (agent_id INTEGER PRIMARY KEY, name TEXT, mail TEXT);
+            CREATE TABLE tickets (ticket_no INTEGER PRIMARY KEY, from_email TEXT NOT NULL,
+                agent_id INTEGER);
+            CREATE TABLE shifts (shift_no INTEGER PRIMARY KEY, agent_id INTEGER, hours INTEGER);
+            INSERT INTO agents VALUES (1, 'Bea', 'bea@shop.example');
+            INSERT INTO agents VALUES (2, 'Cem', 'cem@shop.example');
+            INSERT INTO tickets VALUES (1, 'ana@example.org', 1), (2, 'dan@example.org', 2);
+            INSERT INTO shifts VALUES (1, 1, 8), (2, 2, 6);
+            """
+        )
+    written = tmp_path / "helpdesk.yml"
+    command = [*COMMAND, f"sqlite:///{file}", "--write", str(written)]
+    subprocess.run(command, capture_output=True, check=True)
+    links = [line for line in written.read_text("utf-8").splitlines() if "to: agents" in line]
+    tickets, shifts = sorted(links, key=lambda line: "did for whoever" not in line)
+    assert "# ? is a row what somebody of `agents` did for whoever `from_email` names?" in tickets
+    assert "kind: owned-by" in shifts
+    assert "# ?" not in shifts
+
+
 def test_rows_that_nobody_seems_to_own_are_not_overlooked_in_silence(tmp_path: Path) -> None:
     """Names beside addresses, addresses inside texts, and what lies behind such a table."""
     file = tmp_path / "choir.sqlite"
@@ -459,6 +486,23 @@ def test_what_stands_behind_addresses_and_among_other_words_is_asked_about(tmp_p
     assert "text with an address in it" in said["eden"]
     assert "text with a telephone number in it" in said["aranan"]
     assert "text with a telephone number in it" in said["kim"]
+
+
+def test_what_is_no_number_silences_no_question(fresh_pg_url: str) -> None:
+    """NaN is greater than all, and stands for nothing in what programs write of whole numbers."""
+    with psycopg.connect(fresh_pg_url) as made:
+        made.execute("CREATE TABLE kisi (no integer PRIMARY KEY, ad text, eposta text)")
+        for table, kind in (("siparis", "double precision"), ("kargo", "numeric")):
+            made.execute(f"CREATE TABLE {table} (no integer PRIMARY KEY, kimin {kind})")
+        for n in range(1, 61):
+            made.execute("INSERT INTO kisi VALUES (%s, 'x', %s)", (n + 700, f"k{n}@example.org"))
+            for table in ("siparis", "kargo"):
+                kimin = "NaN" if n == 9 else str(761 - n)
+                made.execute(f"INSERT INTO {table} VALUES (%s, %s::float8)", (n, kimin))
+    command = [*COMMAND, fresh_pg_url, "--json"]
+    assert _asked(command, "stand in `kisi.no`, and no word says why") == {
+        ("siparis", "kimin"), ("kargo", "kimin"),
+    }  # fmt: skip
 
 
 def test_without_the_extra_it_says_what_is_missing(tmp_path: Path) -> None:

@@ -498,13 +498,16 @@ def _state(step: StepRecord) -> str:
 
 
 def _stands(case: Case) -> str:
-    """The state; a restriction that was read back is in force until it is lifted, and of an
-    objection that is to be weighed what she objects to has stopped.
+    """The state, and whether it is known too little who asks; a restriction that was read back is
+    in force until it is lifted, and of an objection that is to be weighed what she objects to has
+    stopped.
     """
     if in_force(case):
         return "in force" if case.in_force_at else "in force for what was given"
     if case.right == "objection" and case.state is State.CHECKED:
         return "in force, and not finished"
+    if case.state is State.IDENTIFIED and not case.override and case.proof < case.needs:
+        return f"{case.state}, not well enough"
     came = came_of(case)
     return f"{case.state}, {came}" if came else case.state.value
 

@@ -263,12 +263,12 @@ def remind(*, acting: Acting = ACTING, common: Common = COMMON) -> int:
         mail.deliver(controller, lambda: acting.moment)
     rows = [(s.case.id, s.case.right, s.clock.due, s.light.value, duty.reminded(s))
             for s in entered]  # fmt: skip
-    words = (
-        [table(("case", "right", "due", "light", "for the role"), rows)]
-        if rows
-        else ["Nobody is to be reminded of anything new."]
-    )
-    words = [*words, f"{many(queued, 'mail')} went out."]
+    head = ("case", "right", "due", "light", "for the role")
+    words: list[Any] = [table(head, rows)] if rows else []
+    if queued or rows:
+        words.append(f"{many(queued, 'mail')} to remind somebody went out.")
+    else:
+        words.append("Nobody is to be reminded of anything new.")
     document = [
         {"case": s.case.id, "due": s.clock.due.isoformat(), "light": s.light.value,
          "role": duty.reminded(s)}

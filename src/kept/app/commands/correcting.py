@@ -163,7 +163,8 @@ def rectify_command(
         arrived=arrived,
     )  # fmt: skip
     right = _read(value, value_file)
-    if not yes and (at is None or right is None):
+    # Without both it can only go on with what was begun.
+    if (at is None) != (right is None) or (not yes and at is None):
         raise UsageError(
             "it is not said what is to be put right",
             expected="--at SYSTEM.DATASET.FIELD and --value or --value-file",
@@ -198,7 +199,9 @@ def rectify_command(
         *made_anew(answer.anew),
     ]
     go_on = common.next("rights", "rectify", "--case", answer.case, "--yes")
-    planned = common.next("rights", "rectify", "--case", answer.case, "--at", at or "")
+    planned = common.next(
+        "rights", "rectify", "--case", answer.case, "--at", at or "", "--value-file", "FILE"
+    )
     if not answer.executed:
         if writes:
             words.append(f"To carry it out, with the same value: {named(one, planned)}")

@@ -23,6 +23,8 @@ from kept.controller import workdays
 from kept.custodian import FileCustodian
 from kept.database import Database
 from kept.deployment import Deployment
+from kept.duties.rights.recipients import SERVES
+from kept.duties.rights.request import MAY_OVERRIDE
 from kept.errors import BundleError, KeptError, UsageError
 from kept.keys import Vault
 from kept.ledger.log import Ledger
@@ -31,6 +33,7 @@ from kept.policy import bundle as policy_bundle
 from kept.policy import clauses, versions
 from kept.policy.bundle import Bundle
 from kept.records import wholeness
+from kept.records.account import Accounts
 from kept.records.agent import Agents
 from kept.records.clock import Clocks
 from kept.records.job import Jobs
@@ -48,6 +51,7 @@ _DASH: Final = (
 _NAMED: Final = 10
 _NO_BUNDLE: Final = "not looked at: the bundle cannot be read"
 _HOW: Final = "docs/how-to/connect-a-database.md"
+_SEE: Final = "all who are to see tasks of systems can"
 _RESTORE: Final = (
     "see `kept ledger verify`, and restore Kept's database from a backup before the change"
 )
@@ -173,6 +177,8 @@ def _inside(config: Deployment, common: Common) -> Iterator[_Check]:
             yield from _published(config, database, filled or made)
             yield _jobs(config, database)
             yield _answers(config, database, made)
+            if any(system.accounts for system in config.systems.values()):
+                yield _accounts(config, database)
             if config.drp is not None:
                 yield _agents(config, database)
     finally:
@@ -296,6 +302,34 @@ def _agents(config: Deployment, database: Database) -> _Check:
     if not (config.url or "").startswith("https://"):
         fixes.append("set `url` of [site] with https://: agents lead people there")
     return _Check("agents", None if fixes else True, words, fixes)
+
+
+def _accounts(config: Deployment, database: Database) -> _Check:
+    """Whether those who are to see the tasks of a system can: a name that is no account sees none,
+    and nobody hears of it.
+    """
+    try:
+        vault = Vault(database, FileCustodian(config.directory / "keys", config.passphrase))
+        there = {a.name: a for a in Accounts(database, vault).all(moment(None))}
+    except KeptError as problem:
+        return _failed("accounts", problem)
+    fixes = []
+    for system in config.systems.values():
+        for name in dict.fromkeys(system.accounts):
+            account = there.get(name)
+            if account is None:
+                why = f"`{name}` is no account"
+                fix = f"correct it, or make it with `kept account add {name} --role {SERVES}`"
+            elif account.disabled_at is not None:
+                why, fix = f"the account `{name}` is disabled", "name another"
+            elif not account.roles & {SERVES, *MAY_OVERRIDE}:
+                why = f"the account `{name}` has not the role `{SERVES}`"
+                fix = f'give it: `kept account grant {name} --role {SERVES} --why "…"`'
+            else:
+                continue
+            fixes.append(f"{why}, and `accounts` of [systems.{system.name}] names it; {fix}")
+    words = f"{many(len(fixes), 'name')} of those who are to see tasks of systems cannot"
+    return _Check("accounts", False, words, fixes) if fixes else _Check("accounts", True, _SEE)
 
 
 def _answers(config: Deployment, database: Database, made: Bundle | None) -> _Check:

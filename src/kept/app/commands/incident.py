@@ -190,7 +190,7 @@ def tell(
         bool, Parameter(help="write to all whose address the stores know", negative="")
     ] = False,
     way: Annotated[Way | None, Parameter(help="how they were told; records it")] = None,
-    people: Annotated[int, Parameter(help="how many were told so")] = 0,
+    people: Annotated[int, Parameter(help="how many were told so who were not counted before")] = 0,
     sent: Sent = None,
     untold: Annotated[
         Literal["protected", "averted", "public"] | None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -21,7 +22,7 @@ from kept.datamap import check as checking
 from kept.datamap import fides, load
 from kept.datamap.map import DataMap
 from kept.datamap.searches import searches
-from kept.deployment import Deployment
+from kept.deployment import Deployment, toml
 from kept.duties import security
 from kept.errors import ConfigError, KeptError, StoreUnreachable, UsageError
 from kept.model.safety import ASPECTS
@@ -415,6 +416,7 @@ def look(config: Deployment) -> Look:
         set(loaded.activities),
         laws,
     )
+    problems += _asked(config, datamap)
     # Of a map that cannot be read nothing else is said: all of it would be missing.
     unread = {name for name, s in datamap.systems.items() if s.file and not s.datasets}
     stores, unconnected = config.open_stores(datamap)
@@ -436,3 +438,15 @@ def look(config: Deployment) -> Look:
             store.close()
     met.problems = sorted(set(met.problems))
     return met
+
+
+def _asked(config: Deployment, datamap: DataMap) -> Iterator[checking.Problem]:
+    """Questions of [desk.facts] to which no answer can ever be right."""
+    file = config.directory / deployment.FILE
+    for place, what, fix in checking.unasked(datamap, config.desk.facts):
+        yield checking.Problem(
+            toml.where(file, f'"{place}"'),
+            f"[desk.facts] asks for `{place}`, where a field of the map is expected"
+            f" (SYSTEM.DATASET.FIELD), but {what}: no answer can be right",
+            fix,
+        )

@@ -48,6 +48,7 @@ from kept.controller import Controller
 from kept.deployment import FILE
 from kept.duties.rights import EraseAnswer, Request, access, erase, preview, proving
 from kept.duties.rights.answer import not_stated
+from kept.duties.rights.casework import copies_before
 from kept.duties.rights.covered import words as covered_words
 from kept.duties.rights.derived import Anew
 from kept.duties.rights.package import refuse_target
@@ -332,7 +333,8 @@ def erase_command(
         others, limited = also_open(controller, answer.case), limits(controller, answer.case)
         to_do = _to_do(controller, common, answer, modes)
         waits = _waits(common, bool(undecided(controller, controller.cases.get(answer.case))))
-        child = controller.cases.get(answer.case).ground == CHILD
+        case_ = controller.cases.get(answer.case)
+        child, copies = case_.ground == CHILD, [c.id for c in copies_before(controller, case_)]
         slow = [] if answer.executed else controller.inspect().unindexed()
     document = {**answer.document(), **below.document()}
     if not answer.executed:
@@ -387,6 +389,11 @@ def erase_command(
     words += _handed(answer.packages)
     words += waits
     beside = others_open(common, "erasure", answer.case, others)
+    if copies:
+        beside.append(
+            f"First make the copy that was asked for in {', '.join(copies)}: of what is erased"
+            " none can be made afterwards."
+        )
     say.result(document, [words[0], *beside, *words[1:]])
     blocked = any(s.problem for s in answer.steps) or bool(answer.unreached)
     if answer.executed:

@@ -18,7 +18,7 @@ from markupsafe import Markup
 from kept.app.desk.asked import heard
 from kept.app.desk.guard import Asked, form, session
 from kept.app.desk.render import back, page, said
-from kept.app.desk.start import STATES, WAITS
+from kept.app.desk.start import STATES, UNKNOWN, WAITS
 from kept.app.desk.working import actor, counting, may, nearness, sentences
 from kept.app.pages import day_words
 from kept.app.surface import CASES, SHOWN
@@ -36,7 +36,7 @@ from kept.duties.rights import (
     proving,
     redaction,
 )
-from kept.duties.rights.choice import beyond
+from kept.duties.rights.choice import beyond, law_in
 from kept.duties.rights.covering import decided_since
 from kept.duties.rights.language import chosen
 from kept.duties.rights.letter import answer_case
@@ -275,7 +275,8 @@ def shown(
         unfetched=delivery.never_fetched(controller, one, now),
         told_her=told_her is not None,
         waits=here if may_act and one.state in FINISHED else None, lies_here=here is not None,
-        refusals=REFUSALS.values(), papers=papers,
+        refusals=[replace(r, law=law_in(controller, one, r.law)) for r in REFUSALS.values()],
+        papers=papers,
         home=bool(paper.where_to(controller, one)),
         clock=_clock(controller, one, counted, told_her, acknowledged, now),
         looked=looked, at=_moment(looked), sentences=sentences(controller),
@@ -303,7 +304,7 @@ def shown(
         leaving=_leaving(lets, state, one) if roles & CASES else None,
         places=_places(controller), clauses=holds.allowing(controller.bundle),
         beyond=beyond(controller, inapplicable(controller, one)),
-        apart=[(parts.called(controller, p), refusal(p.code).law)
+        apart=[(parts.called(controller, p), law_in(controller, one, refusal(p.code).law))
                for p in controller.parts.of(one)],
         can={
             "look": fresh and not under_way and one.right in casework.WORKS and may_act,
@@ -408,7 +409,7 @@ def _stands(
     ended = {CaseState.CLOSED: clock.came_of(one) or "closed", CaseState.REFUSED: "refused",
              CaseState.WITHDRAWN: "taken back"}  # fmt: skip
     if one.state is CaseState.IDENTIFIED and not known:
-        return "not known well enough who asks"
+        return UNKNOWN
     return ended.get(one.state) or STATES.get(one.state) or one.state.value
 
 

@@ -29,6 +29,7 @@ from kept.duties.rights import (
     proving,
     weigh,
 )
+from kept.duties.rights.choice import law_in
 from kept.duties.rights.objection import WEIGHED
 from kept.duties.rights.parts import refuse_part
 from kept.duties.rights.request import VERBS, close_case
@@ -241,7 +242,8 @@ def part(request: Asked, state: State, case: FromPath[str]) -> Response[Any]:
                 state.controller, ground=f"{why.words} {words}".strip(), clause=sent.one("clause"),
                 actor=who, now=now, person=[i for p in state.controller.cases.identifiers(one)
                                             for i in p],
-                system=system or None, dataset=dataset or None, law=why.law,
+                system=system or None, dataset=dataset or None,
+                law=law_in(state.controller, one, why.law),
             )  # fmt: skip
         else:
             who = actor(request, state, "case refuse")

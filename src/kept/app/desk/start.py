@@ -34,6 +34,8 @@ STATES: Final = {
     CaseState.APPROVED: "approved", CaseState.EXECUTING: "being carried out",
     CaseState.EXECUTED: "to be read back", CaseState.CHECKED: "not complete",
 }  # fmt: skip
+#: What is said where it was checked who asks, and that is too little for what is asked.
+UNKNOWN: Final = "not known well enough who asks"
 #: What is said where nothing but an answer of recipients is left.
 WAITS: Final = "waits for recipients"
 #: Kinds whose title speaks to the person who asks.
@@ -114,6 +116,8 @@ def stands(one: Line) -> str:
     """How a case of a list stands, in words."""
     if one.waits:
         return WAITS
+    if one.state is CaseState.IDENTIFIED and not one.known:
+        return UNKNOWN
     # What she chose holds already; a system is still to be asked, or it is to be weighed.
     holds = one.state in (CaseState.CHECKED, CaseState.NOTIFIED)
     if holds and one.right in ("restriction", "objection"):

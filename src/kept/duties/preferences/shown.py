@@ -42,8 +42,8 @@ class Choice:
 
     `on`: it may happen. `no`: she said no to it, or to what it is part of. `again`: a no of hers
     that she can take back here, with a code. `rests`: allowed, and yet it does not happen at
-    present. `asked`: a no that stands on record elsewhere, as by a request. `where` are the forms
-    on which it can be allowed: (title, path or address).
+    present. `asked`: a no that is not taken back here, as one that a request recorded. `where`
+    are the forms on which it can be allowed: (title, path or address).
     """
 
     purpose: str
@@ -139,8 +139,9 @@ def _choice(
     return Choice(
         one.purpose, one.titles, one.group, open_ or agreed, blocked,
         yes[-1].since if yes else None, max(days) if blocked and days else None, wording, again,
-        agreed and not open_, blocked and elsewhere,
-        () if open_ or agreed or again else _forms(controller, one.purpose),
+        agreed and not open_, blocked and not again,
+        # No form lifts a no: whoever types her address could.
+        () if open_ or agreed or blocked else _forms(controller, one.purpose),
     )  # fmt: skip
 
 

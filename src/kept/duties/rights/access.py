@@ -203,7 +203,7 @@ def _serve(
         covered = covered_of(controller, covering)
         told["covered"] = [one.document() for one in covered]
         had = received(controller, people, dict.fromkeys(shown, (0,)), now)
-        told["refused"] = parts.documents(controller, apart)
+        told["refused"] = parts.documents(controller, case, apart)
         told["received"] = had.document(controller)
         told["others_left_out"] = guard.document() if guard else None
         day = came(controller, [case])[case.number]

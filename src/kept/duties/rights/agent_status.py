@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kept.controller import Controller
-from kept.duties.rights import clock
+from kept.duties.rights import clock, proving
 from kept.duties.rights.choice import channel_of, matter
-from kept.duties.rights.intake import ended, link, page_token
+from kept.duties.rights.intake import ended, link, page_token, to_prove
 from kept.duties.rights.objection import object_to, weigh
 from kept.duties.rights.request import Request, open_case
 from kept.errors import KeptError
@@ -30,6 +30,7 @@ from kept.stores.callback import allowed, tell
 from kept.terms.asks import ASKS, SALE_IN, SALE_OUT
 from kept.terms.clock_rules import EXTENSIONS, PAUSES
 from kept.terms.identifiers import Identifier
+from kept.terms.proof import HOW
 
 #: Ends of a request, of which nothing else follows.
 FINAL: Final = ("fulfilled", "revoked", "denied", "expired")
@@ -213,10 +214,21 @@ def _handed(controller: Controller, row: AgentRequest, case: Case, now: dt.datet
 
 
 def _going(controller: Controller, case: Case, counted: Clock | None) -> str:
-    """What is said of a case that goes on, and why its day moved where it did."""
+    """What is said of a case that goes on: how the person shows that it is she, where what is
+    known of that may be too little, and why its day moved where it did.
+    """
     words = "We are working on it."
     if counted is None:
         return words
+    # The same whoever she is, and whatever was right of what she told; of an end of sale nothing.
+    asks = counted.matter is None and to_prove(controller, case)
+    kinds = (case.right,) if asks else ()
+    if ways := proving.ways(controller, kinds, counted.region, page=False):
+        login = controller.desk.login or ""
+        how = [HOW[w] + (f" {login}" if w == "login" else "") for w in ways]
+        either = "One of these is enough. " if {"login"} < {*ways} else ""
+        words += " The person has to show that it is she who asks. Tell her: "
+        words += either + " ".join(how)
     if counted.extended:
         why = next((c.reason for c in controller.clocks.changes(case) if c.act == "extended"), "")
         words += f" It takes longer than usual: {EXTENSIONS.get(why or '', 'it is complex')}."
@@ -317,15 +329,14 @@ def _out(controller: Controller, one: Intake, now: dt.datetime) -> None:
 
 
 def _in(controller: Controller, one: Intake, now: dt.datetime) -> None:
-    """What had stopped may go on, for all that was proven of her here. A consent where one is
-    needed is not made by this.
+    """What had stopped may go on, for the address whose code was typed. What only an agent vouches
+    for may be somebody else's, whose objection stands. A consent where one is needed is not made.
     """
     said, purposes = controller.intakes.said(one), sale_purposes(controller)
-    proven = [("email", said["person"]), *said.get("identity", ())]
-    who = tuple(dict.fromkeys(Identifier(kind, value) for kind, value in proven))
-    subjects = controller.subjects.find(who)
+    address = Identifier("email", said["person"])
+    subjects = controller.subjects.find((address,))
     sold = {name(purpose) for purpose in purposes}
-    naming = [case for each in who for case in controller.cases.naming(each)]
+    naming = controller.cases.naming(address)
     hers = {case.id for case in naming if case.right == "objection"}
     made = dict.fromkeys(
         (str(e.body["purpose"]), str(e.body["case"]))
@@ -335,8 +346,7 @@ def _in(controller: Controller, one: Intake, now: dt.datetime) -> None:
     with controller.database.connection() as c:
         for purpose in purposes:
             fact = f"objection:{purpose}"
-            for each in who:
-                controller.suppressions.lift(each, channel=channel_of(fact), connection=c)
+            controller.suppressions.lift(address, channel=channel_of(fact), connection=c)
             for subject in subjects:
                 controller.consents.record(
                     subject, [(fact, False)], now, source="request", connection=c

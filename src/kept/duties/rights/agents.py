@@ -281,10 +281,7 @@ def _take_in(
     if asked.kind == SALE_OUT:
         sure, people = "none", asked.who
         said["attested"] = HOW[4]
-    elif asked.kind == SALE_IN:
-        # It counts as hers with the code that she types, as the address does.
-        said["identity"] = [[i.kind, i.value] for i in asked.attested]
-    elif asked.attested:
+    elif asked.attested and asked.kind != SALE_IN:
         sure, people = "attested", asked.attested
         said["attested"] = HOW[5].format(
             agent=agent.id, day=f"{now:%Y-%m-%d}", time=f"{now:%H:%M}",

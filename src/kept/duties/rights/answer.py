@@ -339,6 +339,13 @@ def page(
                 }
             )
     datasets = [d for group in held.values() for d in group["datasets"]]
+    titles = Counter(d["title"] for d in datasets)
+    for group in held.values():
+        for d in group["datasets"]:
+            # Where several systems call it the same, a list of all says which is meant.
+            d["called"] = (
+                f"{d['title']} ({group['title']})" if titles[d["title"]] > 1 else d["title"]
+            )
     used = {a for place in shown for a in controller.datamap.dataset(*place).activities}
     return {
         "language": language,

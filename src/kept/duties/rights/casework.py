@@ -26,11 +26,11 @@ from kept.duties.rights.portability import port
 from kept.duties.rights.proving import require_known_asker
 from kept.duties.rights.receipts import Receipts, not_asked, to_weigh
 from kept.duties.rights.rectification import preview_rectification, rectify
-from kept.duties.rights.request import MAY_OVERRIDE, Request, capital
+from kept.duties.rights.request import MAY_OVERRIDE, Request, also_open, capital
 from kept.duties.rights.restriction import preview_restriction, restrict
 from kept.duties.rights.shown import gathered, problems, stays, summed
 from kept.duties.rights.withdrawal import preview_withdrawal, withdraw
-from kept.errors import Busy, KeptError, UsageError
+from kept.errors import Busy, KeptError, Obstructed, UsageError
 from kept.ledger.entry import Entry, name
 from kept.model.plan import Action, StepResult
 from kept.records.account import Account
@@ -116,12 +116,13 @@ def look(
 
 
 def copies_before(controller: Controller, case: Case) -> list[Case]:
-    """The cases of the same request in which she asked for a copy that was not made yet. What an
-    erasure takes, or a withdrawal, is not in it any more.
+    """The cases of the same request, or else of the same person, in which a copy was asked for that
+    was not made yet. What an erasure takes, or a withdrawal, is not in it any more.
     """
     if case.right not in ("erasure", "withdrawal") or case.state in FINISHED:
         return []
     beside = {id_ for one in controller.intakes.of_case(case.id) for _, id_ in one.cases}
+    beside |= {one.id for one in also_open(controller, case.id).linked}
     cases = [controller.cases.get(id_) for id_ in sorted(beside - {case.id})]
     return [c for c in cases if c.right in PACKS and c.state in FRESH]
 
@@ -138,8 +139,9 @@ def approve(
     """Approve the plan of a case by the hash under which it was looked at.
 
     `alone` is the reason why it could not wait for another person: officers are alerted. Raises
-    UsageError where another plan has been looked at since; Denied while it is not known who asks,
-    and where it takes another person than this one.
+    UsageError where another plan has been looked at since; Obstructed where it says itself what
+    stands in its way; Denied while it is not known who asks, and where it takes another person than
+    this one.
     """
     case = controller.cases.get(case_id)
     require_known_asker(controller, case)
@@ -163,6 +165,12 @@ def _approve(
         case = controller.cases.move(case, State.APPROVED, actor, now, connection=c)
         body = {"case": case.id, "plan": plan, "actor": name(actor.role)}
         looked = _require_plan(controller.casework.looked_at(case, connection=c), plan)
+        if looked["problems"]:
+            raise Obstructed(
+                f"this plan cannot be carried out, and was not approved: {looked['problems'][0]}",
+                expected="a plan in whose way nothing stands",
+                fix="mend that, look at what would happen anew, then approve it",
+            )
         if alone is None or not controller.stands_against(case, actor.name, looked["rows"]):
             controller.approving(case, actor, looked["rows"])
         else:

@@ -28,6 +28,7 @@ from kept.records.suppression import FACT
 from kept.terms import clocks
 from kept.terms.evidence import COUNTED
 from kept.terms.identifiers import Identifier
+from kept.terms.refusals import law_at
 
 _SEVERAL: Final = (
     "what was given leads to several people; the choice holds for the identifiers given, and no"
@@ -247,6 +248,11 @@ def region_in(controller: Controller, case: Case, region: str) -> str:
     """The region whose rules hold for her: the one that is said, else that of the case's clock."""
     clock = controller.clocks.of(case) if region == "unknown" else None
     return known_region(clock.region) if clock else region
+
+
+def law_in(controller: Controller, case: Case, law: str, region: str = "unknown") -> str:
+    """What a refusal rests on, as the law is called where she is (as `region_in` knows it)."""
+    return law_at(law, region_in(controller, case, region))
 
 
 def matter(controller: Controller, purposes: Iterable[str]) -> str | None:

@@ -118,13 +118,25 @@ def note(
     for place, names in wanted.items():
         people = []
         for who in sorted({who for who, _ in rows[place].rows}):
-            hers = [i for i in known[who] if i.kind in LINKING] or known[who]
+            hers = _named(controller, place[0], known[who])
             people.append((*((i.kind, i.value) for i in hers), ("corrected", corrected)))
         asked[".".join(place)] = Message(tuple(people), names)
     new = controller.recipients.note(case, Derived.ANEW, asked, now, connection=connection)
     if new:
         body = {"case": case.id, "right": case.right, "places": [name(one) for one in new]}
         controller.ledger.append_in(connection, [Entry("derived.asked", now, body)])
+
+
+def _named(
+    controller: Controller, system: str, known: Sequence[Identifier]
+) -> list[Identifier]:  # fmt: skip
+    """Of what names her, that by which the system knows people at all: whoever serves it needs,
+    and is told, no other.
+    """
+    datasets = controller.datamap.systems[system].datasets.values()
+    kinds = {f.identifies for dataset in datasets for f in dataset.fields.values()}
+    linking = [i for i in known if i.kind in LINKING]
+    return [i for i in linking if i.kind in kinds] or linking or list(known)
 
 
 def stands(controller: Controller, case: Case) -> tuple[Anew, ...]:

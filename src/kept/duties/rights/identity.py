@@ -16,12 +16,14 @@ from kept.errors import Denied, Shredded, UsageError
 from kept.keys import PERSON
 from kept.ledger.entry import Entry, name
 from kept.records.actor import Actor
-from kept.records.case import Case
+from kept.records.case import Case, State
 from kept.records.doubt import DIFFERENT, OUTCOMES, SAME, Doubt, Pair
 from kept.records.subject import LINKING, PROVABLE, identity_mac
 from kept.terms.evidence import COUNTED, LEVELS, PROVEN, linkable
 from kept.terms.identifiers import Identifier
 
+#: An erasure in one of these has been begun, and is not over.
+_BEGUN: Final = (State.EXECUTING, State.EXECUTED, State.CHECKED)
 #: Roles that may say who is who. Whoever only takes requests in or serves them may not.
 MAY_LINK: Final = frozenset(("privacy-officer", "approver", "verifier", "operator"))
 
@@ -80,10 +82,7 @@ def unlink(
             {*controller.identities.direct(identifier, connection=connection)} & {*hers}
         )
         if not linked:
-            raise UsageError(
-                "this identifier is not linked to that person",
-                expected="one that `kept identity show` lists",
-            )
+            raise _not_linked(controller, identifier, of)
         # Two numbers that are tied may both have it: what was done last is undone.
         last = controller.identities.latest(identifier, linked, connection=connection)
         subject = linked[0] if last is None else last
@@ -94,6 +93,29 @@ def unlink(
                 fix="link another identifier first, or erase her",
             )
     return done
+
+
+def _not_linked(controller: Controller, identifier: Identifier, of: Identifier) -> UsageError:
+    """Why a link cannot be undone that is not there; an erasure that waits may have taken it."""
+    both = {(i.kind, i.normalised) for i in (identifier, of)}
+    for case in (*controller.cases.naming(of), *controller.cases.naming(identifier)):
+        if case.right != "erasure" or case.state not in _BEGUN:
+            continue
+        named = controller.cases.covered(case) or controller.cases.identifiers(case)
+        if any(both <= {(i.kind, i.normalised) for i in one} for one in named):
+            return UsageError(
+                f"the erasure of case {case.id} has begun and took every link of hers with it; what"
+                " waits for a system is still looked for there by both identifiers",
+                expected="a link that is undone before her erasure begins",
+                fix="if both are not one person's, keep what is left there before the case goes on:"
+                " decide anew what it had met (`kept identity doubts --settled --show --case"
+                f" {case.id}`, then `kept identity settle`), or else place a hold on that system"
+                " (`kept hold add`) until it is known whose the rows are",
+            )
+    return UsageError(
+        "this identifier is not linked to that person",
+        expected="one that `kept identity show` lists",
+    )
 
 
 def pair(controller: Controller, one: Doubt) -> Pair | None:

@@ -384,7 +384,7 @@ def standing(controller: Controller, token: str, now: dt.datetime) -> Standing |
                 stands[kind] = "told-of-copy"
     rest = "working" if one.open else ("withdrawn" if one.state is State.WITHDRAWN else "done")
     asking = [c for c in cases.values() if proving.asked(controller, c)]
-    unproven = [kind for kind, c in cases.items() if _to_prove(controller, c)]
+    unproven = [kind for kind, c in cases.items() if to_prove(controller, c)]
     waited = [c.number for c in cases.values() if not clock.answered(c)]
     clocks = controller.clocks.many(waited).values() if one.open else ()
     # A clock that stands still names no day that would hold.
@@ -412,7 +412,7 @@ def standing(controller: Controller, token: str, now: dt.datetime) -> Standing |
     )  # fmt: skip
 
 
-def _to_prove(controller: Controller, case: Case) -> bool:
+def to_prove(controller: Controller, case: Case) -> bool:
     """Whether more may be needed to know who asks in a case. What she told counts for nothing here:
     else the page would say whether it was right.
     """

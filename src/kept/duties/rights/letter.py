@@ -377,9 +377,8 @@ def _outcome(
     if record.handed_out:
         # Of the package that she got; what stopped one before it is no matter of hers.
         given = [b for _, b in record.said["redaction.scanned"] if b.get("package")]
-        lines += [
-            f"{left_out(b['places'])} ({say('The law: {law}.', law=law(LAW))})" for b in given[-1:]
-        ]
+        why = say("The law: {law}.", law=law(law_at(LAW, region)))
+        lines += [f"{left_out(b['places'])} ({why})" for b in given[-1:]]
     for at, entry in record.said["keys.shredded"]:
         lines.append(
             say(
@@ -390,7 +389,7 @@ def _outcome(
             )
         )
     yield Part(say("What came of it"), tuple(lines))
-    apart = parts.documents(controller, parts.of(controller, case))
+    apart = parts.documents(controller, case, parts.of(controller, case), region)
     if apart:
         yield Part(
             say("What we refuse of it"),
@@ -405,7 +404,7 @@ def _outcome(
             tuple(
                 say("{what}. Why: {why} In your case: {words} The law: {law}. What you can do:"
                     " {then}", what=p["title"], why=say(p["why"]),
-                    words=sentence(p["in_your_case"]), law=law(law_at(p["law"], region)),
+                    words=sentence(p["in_your_case"]), law=law(p["law"]),
                     then=say(p["then"]))
                 for p in apart
             ),

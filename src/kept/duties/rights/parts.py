@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from kept.controller import Controller
 from kept.duties.rights.about import titled
+from kept.duties.rights.choice import law_in
 from kept.duties.rights.request import MAY_OVERRIDE
 from kept.errors import Denied, UsageError
 from kept.ledger.entry import Entry, name
@@ -79,13 +80,18 @@ def called(controller: Controller, part: Part) -> str:
     return f"{titled(dataset)} ({title})" if dataset else title
 
 
-def documents(controller: Controller, parts: Sequence[Part]) -> list[dict[str, Any]]:
-    """As JSON: what is refused, why, by which law, what she can do."""
+def documents(
+    controller: Controller, case: Case, parts: Sequence[Part], region: str = "unknown"
+) -> list[dict[str, Any]]:
+    """As JSON: what is refused, why, by which law of the `region` (by default that of the case's
+    clock), what she can do.
+    """
     return [
         {
             "system": one.system, "dataset": one.dataset or None,
             "title": called(controller, one), "code": one.code, "why": refusal(one.code).words,
-            "in_your_case": one.words, "law": refusal(one.code).law,
+            "in_your_case": one.words,
+            "law": law_in(controller, case, refusal(one.code).law, region),
             "then": refusal(one.code).then,
         }
         for one in parts

@@ -235,7 +235,7 @@ def _serve(
             ],
             "left_out": [one.document() for one in left],
             "covered": [one.document() for one in covered_of(controller, covering)],
-            "refused": parts.documents(controller, apart),
+            "refused": parts.documents(controller, case, apart, region),
             "others_left_out": guard.document() if guard else None,
             "unreached": [{"system": s, "why": why} for s, why in unreached],
         }  # fmt: skip

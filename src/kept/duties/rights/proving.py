@@ -273,7 +273,7 @@ def _compare(controller: Controller, case: Case, now: dt.datetime) -> bool:
     read = _Reading.of(controller, case, now)
     # What she gave to be found by she knows without being herself.
     given = {(p, read(p, i.value)) for p in places for one in people for i in one}
-    held: dict[str, set[bytes]] = {place: set() for place in places}
+    held: dict[str, dict[bytes, str]] = {place: {} for place in places}
     found = controller.locate(people)
     for place, batch in controller.read(found):
         for at in places:
@@ -284,7 +284,7 @@ def _compare(controller: Controller, case: Case, now: dt.datetime) -> bool:
             for row in batch.rows:
                 text = read(at, row[column])
                 if text and (at, text) not in given:
-                    held[at].add(_hash(controller, case, at, text))
+                    held[at][_hash(controller, case, at, text)] = text
     if any(system in found.unreached for system, _, _ in map(_split, places)):
         return False
     actor = controller.actors.of("by herself", "person", now)
@@ -292,8 +292,9 @@ def _compare(controller: Controller, case: Case, now: dt.datetime) -> bool:
         typed = controller.cases.take_typed(case, connection=c)
         if typed is None:
             return True  # another was faster
-        right = sum(_among(bytes.fromhex(h), held.get(p, set())) for p, h in typed.items())
-        if right >= RIGHT and len(people) == 1:
+        # One thing that is known counts once, however many places of the map hold it.
+        met = {_among(bytes.fromhex(h), held.get(p, {})) for p, h in typed.items()}
+        if len(met - {None}) >= RIGHT and len(people) == 1:
             if case.evidence:
                 words = "what she told of herself was right"
                 case = controller.cases.prove_more(case, "facts", words, actor, now, connection=c)
@@ -422,11 +423,11 @@ def _field(controller: Controller, place: str) -> Field | None:
     return table.fields.get(field) if table else None
 
 
-def _among(hash_: bytes, held: Collection[bytes]) -> bool:
-    """Whether it is one of them, compared with each in constant time."""
-    met = False
-    for one in held:
-        met |= hmac.compare_digest(hash_, one)
+def _among(hash_: bytes, held: Mapping[bytes, str]) -> str | None:
+    """What stands there under this hash, which is compared with each in constant time."""
+    met = None
+    for one, text in held.items():
+        met = text if hmac.compare_digest(hash_, one) else met
     return met
 
 

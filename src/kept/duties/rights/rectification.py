@@ -476,7 +476,7 @@ def _plan(
     wrong: list[correct.Wrong] = []
     warnings: list[str] = [*located.warnings]
     keyed: list[tuple[str, Obstacle]] = []
-    fields, apart = _where(controller, datamap, found, wanted)
+    fields, apart, keys = _where(controller, datamap, found, wanted)
     for place, table in found.items():
         here = place == wanted.place
         for item in fields[place]:
@@ -485,11 +485,20 @@ def _plan(
             where = ".".join((*place, item.name))
             key = item.name in datamap.dataset(*place).key
             if key or (place, item.name) in apart:
-                stands = not _served(controller, place[0]) and any(
-                    _same(source, value, wanted.wrong)
-                    for _, value in _values(controller, located, place, table, item.name)
+                stands = (
+                    0
+                    if _served(controller, place[0])
+                    else sum(
+                        _same(source, value, wanted.wrong)
+                        for _, value in _values(controller, located, place, table, item.name)
+                    )
                 )
-                if stands and key:
+                if stands and (place, item.name) in keys:
+                    warnings.append(
+                        f"`{where}` holds what is wrong in {stands} of her rows, whose key it is;"
+                        " it was left as it is. Put it right in that system"
+                    )
+                elif stands and key:
                     keyed.append((place[0], Obstacle(place[1], "other", _JOINED, _BY_HAND)))
                 elif stands:
                     warnings.append(f"rows are joined by `{where}`; it was left as it is")
@@ -535,9 +544,10 @@ def _plan(
 
 def _where(
     controller: Controller, datamap: DataMap, found: Mapping[Place, KeyTable], wanted: _Wanted
-) -> tuple[dict[Place, list[Field]], set[correct.At]]:
+) -> tuple[dict[Place, list[Field]], set[correct.At], set[correct.At]]:
     """The fields in which the wrong value may stand, by place: the source, its copies, and by which
-    her rows refer to it (also a key, which cannot change). And those of the copies that stay.
+    her rows refer to it (also a key, which cannot change). And those of the copies that stay: by
+    which rows are joined, and keys.
     """
     here = datamap.dataset(*wanted.place)
     copied = {
@@ -547,16 +557,17 @@ def _where(
         for f in correct.copies(
             datamap.dataset(*place), here.fields[wanted.field], tuple(here.fields.values())
         )
-        if f.name not in datamap.dataset(*place).key
     }
+    keys = {(place, n) for place, n in copied if n in datamap.dataset(*place).key}
     change, apart = correct.together(
-        datamap, controller.foreign_keys(), (wanted.place, wanted.field), copied
+        datamap, controller.foreign_keys(), (wanted.place, wanted.field), copied - keys
     )
+    keys -= change | apart
     return {
         place: [f for n, f in datamap.dataset(*place).fields.items()
-                if (place, n) in change | apart]
+                if (place, n) in change | apart | keys]
         for place in found
-    }, apart  # fmt: skip
+    }, apart, keys  # fmt: skip
 
 
 def _held(

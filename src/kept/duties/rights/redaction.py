@@ -28,6 +28,7 @@ from kept.database import Connection
 from kept.duties.rights import rescan
 from kept.duties.rights.about import titled
 from kept.duties.rights.answer import Stays
+from kept.duties.rights.choice import law_in
 from kept.duties.rights.proving import require_known_asker
 from kept.duties.rights.request import covering as everybody
 from kept.errors import Denied, UsageError
@@ -284,6 +285,12 @@ class Guard:
         if now_stands is None or now_stands.revision != self.stands.revision:
             raise stale()  # somebody struck more, or gave it back, while the files were made
         if self.unknown:
+            # What was approved is not what would go out: from now on it does not read as approved.
+            with self.controller.database.connection() as c:
+                self.controller.redactions.save(
+                    self.case, self.stands.revision, Stands.OPEN, self.strikes, "", actor, (), now,
+                    connection=c,
+                )  # fmt: skip
             raise UsageError(
                 f"{many(self.unknown, 'text')} changed or came since it was decided what is left"
                 " out; nothing was handed out",
@@ -308,7 +315,8 @@ class Guard:
         """What the answer says of it; None where nobody decided anything."""
         if self.stands is None:
             return None
-        return {"places": self.places, "texts": self.stands.texts, "law": LAW,
+        law = law_in(self.controller, self.case, LAW)
+        return {"places": self.places, "texts": self.stands.texts, "law": law,
                 "words": words(self.places)}  # fmt: skip
 
     def _scanned(self) -> dict[str, object]:

@@ -52,6 +52,12 @@ class Idiom:
         """The value as text."""
         return sa.cast(element, sa.Text)
 
+    def number(self, element: Element, type_: str) -> Element:
+        """The value of a column of numbers; none where it is none (NaN, which programs write for
+        nothing, and which compares as greater than all).
+        """
+        return element
+
     def short(self, element: Element, length: int) -> Element:
         """The first characters of the value as text."""
         return sa.func.substr(self.text(element), sa.literal_column("1"), sa.literal(length))
@@ -65,6 +71,10 @@ class PostgreSQLIdiom(Idiom):
     """TABLESAMPLE, the catalogue, and paths into json and jsonb."""
 
     sqlglot = "postgres"
+
+    def number(self, element: Element, type_: str) -> Element:
+        """Without NaN, which only numbers with a fraction can be."""
+        return element if type_ == "integer" else sa.func.nullif(element, sa.text("'NaN'"))
 
     def sizes(self, session: SqlSession, tables: Mapping[str, Table]) -> Mapping[str, int]:
         """By the statistics of the last ANALYZE, else by the pages of the table."""
@@ -121,13 +131,13 @@ class SQLiteIdiom(Idiom):
     sqlglot = "sqlite"
 
     def sizes(self, session: SqlSession, tables: Mapping[str, Table]) -> Mapping[str, int]:
-        """The highest row number: as many rows, or fewer."""
+        """Counted: a few rows may have numbers as high as they like, which are their keys."""
         found = {}
         for name, table in tables.items():
             if table.physical:
-                number = table.clause.c[table.physical[0]]
+                asked = sa.select(sa.func.count()).select_from(table.clause)
                 with contextlib.suppress(StoreError):
-                    found[name] = session.ask(name, sa.select(sa.func.max(number)))[0][0] or 0
+                    found[name] = int(session.ask(name, asked)[0][0])
         return found
 
     def views(self, session: SqlSession) -> Mapping[str, str]:

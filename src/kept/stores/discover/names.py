@@ -212,14 +212,17 @@ _REPRESENTING: Final = listed("sales support account service customer field medi
 
 #: Ends and beginnings that only say "this is a key".
 KEYS: Final = listed(
-    "id ids uid uuid guid fk pk key ref no nr num number code ptr oid kod klucz nummer numero "
-    "num cod codigo codice identifier idx sk hash"
+    "id ids uid uuid guid fk pk key ref no nr nro num number code ptr oid kod klucz nummer numero "
+    "num numer cod codigo codice identifier idx sk hash"
 )
+#: The same before the word that they belong to: `num_factura`, `cod_cliente`, `codice_cliente`.
+_BEFORE: Final = listed("no nr nro num numero nummer numer cod codigo codice code kod")
 #: Of these, the ones that make a column a key by themselves.
 _STRONG_KEYS: Final = listed("id ids uid uuid guid fk ptr oid")
 _GLUED: Final = ("uuid", "guid", "uid", "id", "fk", "nr", "no")
 _GENERIC: Final = listed(
-    "id uid uuid guid code key name type status number no nr title slug value version pk"
+    "id uid uuid guid code key name type status number no nr title slug value version pk "
+    "nro num numero nummer numer cod codigo codice kod"
 )
 
 _IRREGULAR: Final = {
@@ -297,6 +300,8 @@ def base(name: str, glued: Iterable[str] = ()) -> tuple[Words, bool]:
     keyed = False
     if parts and parts[0] in ("fk", "id", "uid") and len(parts) > 1:
         parts, keyed = parts[1:], True
+    elif len(parts) > 1 and parts[0] in _BEFORE:
+        parts = parts[1:]
     while len(parts) > 1 and parts[-1] in KEYS:
         keyed = keyed or parts[-1] in _STRONG_KEYS or parts[-1] in ("no", "nr")
         parts = parts[:-1]

@@ -107,10 +107,10 @@ class Overlap:
         """
         if not fields:
             return {}
-        clause = self.profiles[dataset].table.clause
+        table = self.profiles[dataset].table
         asked: list[Element] = []
         for one in fields:
-            value: Element = clause.c[one]
+            value = self.idiom.number(table.clause.c[one], table.columns[one].type)
             if beyond is not None:
                 value = sa.case((value > sa.literal_column(str(beyond)), value))
             asked += [sa.func.min(value), sa.func.max(value)]
@@ -213,7 +213,7 @@ class Overlap:
                 column = self._column(side, field)
                 if column.type in _COUNTS:
                     # programs write 0 and -1 for "nobody"
-                    where.append(element > sa.literal_column("0"))
+                    where.append(self.idiom.number(element, column.type) > sa.literal_column("0"))
                 elif column.type == "text":
                     # and nothing at all
                     where.append(self.idiom.text(element) != sa.literal_column("''"))

@@ -13,6 +13,7 @@ from typing import Final
 
 from kept.datamap.map import Owner
 from kept.stores.discover import names
+from kept.stores.discover import words as words_of
 from kept.stores.discover.names import listed
 from kept.stores.discover.shapes import Found, Profile, Question
 from kept.stores.discover.tables import People
@@ -26,9 +27,7 @@ _TENANTS: Final = listed(
     "tenant organization organisation company group team workspace project site store shop "
     "department branch household family community club school class course category"
 )
-_MESSAGES: Final = listed(
-    "message body text content subject note amount total betreff nachricht mensaje"
-)
+_AMOUNTS: Final = listed("amount total")
 
 #: Why a link is taken to say nothing of whose a row is.
 NOBODYS: Final = "the rows there are nobody's"
@@ -145,7 +144,7 @@ def _kinds(
                 kind = Owner.ACCESSED
                 why = (*why, "another column says whose row it is")
             elif link.to in people and people[link.to].kind == "staff":
-                ask = ask or _worked_on(link, several, people, made)
+                ask = ask or _worked_on(profile, link, several, people, made)
             elif len(names.words(name)) and near and _TENANTS & set(names.words(link.to)):
                 ask = ask or f"are rows of `{name}` the data of whoever owns the `{link.to}`?"
         else:
@@ -154,23 +153,41 @@ def _kinds(
         done.append(replace(link, kind=kind, evidence=why, ask=ask))
     if shared:
         made.persons[name] = "shared"
-        says = any(
-            _MESSAGES & set(names.words(c)) or profile.look(c).prose for c in profile.table.columns
-        )
+        says = any(_says(profile, column) for column in profile.table.columns)
         outcome = made.outcomes[name] = ONE_SIDE if says else PAIR
         done = [replace(k, outcome=outcome) if k.kind is Owner.SHARED else k for k in done]
     return done
 
 
+def _says(profile: Profile, column: str) -> bool:
+    """Whether the column tells what one of the people said or gave, in whatever words."""
+    look = profile.look(column)
+    return bool(
+        _AMOUNTS & set(names.words(column))
+        or look.prose
+        or look.shapes.get("mentions")
+        or any(meaning.free_text for meaning, _, _ in words_of.meanings(column))
+    )
+
+
 def _worked_on(
-    link: Found, several: list[Found], people: Mapping[str, People], made: Ownership
-) -> str | None:
-    """A question where staff stand beside something of a person: a reply to her ticket."""
+    profile: Profile, link: Found, several: list[Found], people: Mapping[str, People],
+    made: Ownership,
+) -> str | None:  # fmt: skip
+    """A question where staff stand beside something of a person: a reply to her ticket, or a
+    ticket that only an address ties to whoever wrote it.
+    """
     for other in several:
         if other.to not in people and made.persons.get(other.to) in ("owned", "shared"):
             return (
                 f"is a row what somebody of `{link.to}` did for whoever a row of `{other.to}` is"
                 " about? Then write `accessed-by` here, and `owned-by` there"
+            )
+    for column in profile.table.columns:
+        if profile.look(column).share("email") > 0.5:
+            return (
+                f"is a row what somebody of `{link.to}` did for whoever `{column}` names? Then"
+                " write `accessed-by`"
             )
     return None
 

@@ -14,7 +14,7 @@ from kept.stores.discover.overlap import Side
 from kept.stores.discover.shapes import Found, Profile, Question
 from kept.stores.discover.tables import SHORT
 
-_TYPES: Final = ("type", "class", "kind", "model", "table", "entity", "typ", "tipo")
+_TYPES: Final = frozenset(("type", "class", "kind", "model", "table", "entity", "typ", "tipo"))
 #: Kinds of things that one column may name, and links of a document that are followed.
 _KINDS: Final = 60
 _PATHS: Final = 12
@@ -68,12 +68,14 @@ def polymorphic(linker: Linker, profile: Profile) -> list[Found]:
 def _pairs(profile: Profile) -> Iterator[tuple[str, str]]:
     by_words = {names.words(c): c for c in profile.table.columns}
     for parts, column in by_words.items():
-        if len(parts) < 2 or parts[-1] not in _TYPES:
+        if len(parts) < 2 or not {parts[0], parts[-1]} & _TYPES:
             continue
         if profile.table.columns[column].type not in ("text", "other"):
             continue
         for end in ("id", "uuid", "key", "pk"):
-            key = by_words.get((*parts[:-1], end))
+            # `owner_type` and `owner_id`, or as `tipo_propietario` and `id_propietario`
+            last = parts[-1] in _TYPES
+            key = by_words.get((*parts[:-1], end) if last else (end, *parts[1:]))
             if key is not None:
                 yield column, key
                 break

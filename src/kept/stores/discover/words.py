@@ -255,7 +255,8 @@ _SPOKEN: Final[tuple[Meaning, ...]] = (
         "beschwerde, commentaire, remarque, observations, nota, notas, comentario, "
         "observaciones, mensaje, commento, messaggio, osservazioni, annotazioni, observacao, "
         "observacoes, mensagem, opmerking, opmerkingen, bericht, notitie, uwagi, komentarz, "
-        "wiadomosc, notatka, description, beschreibung, descripcion, descrizione, descricao, "
+        "wiadomosc, notatka, texto, texte, testo, tekst, "
+        "description, beschreibung, descripcion, descrizione, descricao, "
         "omschrijving, opis, subject, betreff, sujet, asunto, oggetto, assunto, onderwerp, "
         "temat, reason, grund, motif, motivo, reden, powod, headline, summary",
         types=("text", "other", "json"), weak=True, free_text=True, term="text",
