@@ -886,6 +886,13 @@ class Controller:
         self._catch_up()
         return serving.deliver(serving.served(self._stores, self.reach), now)
 
+    def let_off(self, tasks: Iterable[Task]) -> None:
+        """Give up tasks that nobody has to do any more, with their letters."""
+        for task in tasks:
+            for one in serving.served(self._stores, self.reach):
+                if one.system == task.system and one.folder.get(task.id) is not None:
+                    one.let_off(task)
+
     def answer_task(self, id_: str, answer: Answered, role: str) -> Task:
         """Record what a person says became of a task; its entry holds no words of hers."""
         self.enter_answers()

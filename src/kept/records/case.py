@@ -226,6 +226,19 @@ class Cases(Proofs):
                 (case_mac(self._vault, identifier),),
             )
 
+    def begun(self, right: str, identifiers: Sequence[Identifier]) -> list[Case]:
+        """The cases of a right that name any of these and were begun and not finished."""
+        with self._database.by_statement() as c:
+            return self._get(
+                c,
+                'r."right" = %s AND r.state = ANY(%s) AND r.number IN'
+                " (SELECT number FROM case_person WHERE mac = ANY(%s))",
+                (
+                    right, [State.EXECUTING, State.EXECUTED, State.CHECKED],
+                    [case_mac(self._vault, one) for one in identifiers],
+                ),
+            )  # fmt: skip
+
     def identifiers(self, case: Case) -> list[list[Identifier]]:
         """Whom the case names, unsealed."""
         with self._database.by_statement() as c:

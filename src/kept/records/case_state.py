@@ -75,7 +75,9 @@ class StepState(StrEnum):
     BEGUN = "begun"  # from here on the store may have changed, whether or not we heard of it
     DONE = "done"
     FAILED = "failed"
-    LEFT = "left"  # of a withdrawal: she has agreed anew to what her data there serves
+    # Of a withdrawal: she has agreed anew to what her data there serves. Of a correction, with the
+    # reason as its problem: what it was to put right is erased.
+    LEFT = "left"
 
     @property
     def over(self) -> bool:
@@ -86,7 +88,7 @@ class StepState(StrEnum):
 @dataclass(frozen=True, slots=True)
 class StepRecord:
     """What is known of a step. `planned` counts the rows meant, `attempts` its beginnings; `at` is
-    since when it stands so, of one that was left since when she has agreed anew.
+    since when it stands so, of one that was left since when she has agreed anew, or was erased.
     """
 
     number: int

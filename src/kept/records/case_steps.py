@@ -119,6 +119,17 @@ class Steps:
             (StepState.LEFT, list(since), list(since.values()), case.number),
         )
 
+    def overtaken(
+        self, case: Case, steps: Sequence[int], why: str, now: dt.datetime,
+        *, connection: Connection,
+    ) -> None:  # fmt: skip
+        """Record which steps are left for good, and why: nothing is there to do them to."""
+        connection.execute(
+            "UPDATE case_step SET state = %s, problem = %s, at = %s"
+            " WHERE number = %s AND step = ANY(%s)",
+            (StepState.LEFT, why, now, case.number, list(steps)),
+        )
+
     def record_reads(
         self, case: Case, results: Sequence[StepResult], now: dt.datetime,
         *, connection: Connection,

@@ -43,7 +43,8 @@ DATASETS: Final = (
     ),
 )
 
-#: In the place of an answer where nothing is left to make anew: what it was made of her is erased.
+#: In the place of an answer where nothing is left to make anew, or to be told of a correction: what
+#: it was is erased.
 ERASED: Final = "erased"
 #: People as (field, value) pairs each, and what the data was given for.
 People: TypeAlias = tuple[tuple[tuple[str, str], ...], ...]
@@ -212,14 +213,14 @@ class Recipients:
     def erased(
         self, case: str, recipient: str, now: dt.datetime, *, connection: Connection
     ) -> bool:
-        """Record that nothing is left to be made anew there, unless that was answered meanwhile;
-        whether it is so by this. The task goes next (`unwritten`).
+        """Record that nothing is left to be made anew or put right there, unless that was answered
+        meanwhile; whether it is so by this. The task goes next (`unwritten`).
         """
         done = connection.execute(
             "UPDATE case_recipient n SET outcome = %s, answered_at = %s, sealed = ''"
             " FROM rights_case c WHERE c.number = n.number AND c.id = %s AND n.recipient = %s"
-            " AND n.notice = %s AND (n.outcome IS NULL OR n.outcome = 'cannot')",
-            (ERASED, now, case, recipient, Derived.ANEW),
+            " AND n.notice = ANY(%s) AND (n.outcome IS NULL OR n.outcome = 'cannot')",
+            (ERASED, now, case, recipient, [Derived.ANEW, Notice.CORRECTED]),
         )
         return bool(done.rowcount)
 

@@ -492,7 +492,7 @@ def _moments(events: Sequence[Event]) -> list[tuple[str, str, str, str]]:
 def _state(step: StepRecord) -> str:
     """How a step stands; what is left to a person, by mode or by letter, has not failed."""
     if step.state is StepState.LEFT:
-        return f"left: she agreed again on {step.at:%Y-%m-%d}"
+        return f"left: {step.problem or f'she agreed again on {step.at:%Y-%m-%d}'}"
     if step.state is not StepState.FAILED:
         return step.state.value
     modes = [mode for mode, words in BY_MODE.items() if step.problem == words]

@@ -452,6 +452,8 @@ def _clock(
 def _summed(controller: Controller, steps: list[StepRecord]) -> list[tuple[tuple[str, ...], Any]]:
     def state(s: StepRecord) -> str:
         if s.state is StepState.LEFT:
+            if s.problem:
+                return f"left: {s.problem}"
             return f"left: she agreed again on {day_words(controller.day(s.at), controller)}"
         return "read back" if s.verified else _STEPS[s.state]
 

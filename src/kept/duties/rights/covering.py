@@ -61,15 +61,15 @@ class Coverage:
         """What the person and whoever answers her should know."""
         found = []
         if self.added:
-            found.append(f"also searched by {_kinds(self.added)}, proven to be the same person's")
+            found.append(f"also searched by {kinds(self.added)}, proven to be the same person's")
         if self.unproven:
             found.append(
-                f"{_kinds(self.unproven)} linked to her by weak evidence"
-                f" {_was(self.unproven)} not covered: it has to be proven hers, or she be asked"
+                f"{kinds(self.unproven)} linked to her by weak evidence"
+                f" {was(self.unproven)} not covered: it has to be proven hers, or she be asked"
             )
         if self.shared:
             found.append(
-                f"{_kinds(self.shared)} that others use as well {_was(self.shared)} not covered"
+                f"{kinds(self.shared)} that others use as well {was(self.shared)} not covered"
             )
         for reason, rows in self.doubts.items():
             what = "1 record" if rows == 1 else f"{rows} records"
@@ -365,7 +365,8 @@ def _counted(people: Iterable[Iterable[Identifier]]) -> dict[str, int]:
     return dict(sorted(Counter(i.kind for one in people for i in one).items()))
 
 
-def _kinds(counts: Mapping[str, int]) -> str:
+def kinds(counts: Mapping[str, int]) -> str:
+    """How many further identifiers of which kind, in words."""
     parts = []
     for kind, count in counts.items():
         word = KINDS[kind]
@@ -376,5 +377,6 @@ def _kinds(counts: Mapping[str, int]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
-def _was(counts: Mapping[str, int]) -> str:
+def was(counts: Mapping[str, int]) -> str:
+    """The verb that follows `kinds`."""
     return "was" if sum(counts.values()) == 1 else "were"

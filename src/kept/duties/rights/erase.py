@@ -529,6 +529,7 @@ def _carry_out(
                 )  # fmt: skip
                 controller.cases.record_step(case, number, failed, now, connection=connection)
         raise
+    tasks.overtake(controller, before.known, made, actor, now)
     unreached = made.unreached
     ours = [s for s in made.steps if results[s.number].verified and s.reason is not None]
     with controller.database.connection() as connection:
@@ -565,7 +566,7 @@ def _carry_out(
     standing = case.ground == CHILD and decided_since(controller, case)
     warnings += (_STANDING,) * standing
     open_before = tasks.naming(controller, known) if complete else []
-    over = tasks.over(controller, known, made, open_before)
+    over = tasks.over(controller, case, known, made, open_before, to_tell)
     with controller.database.connection() as connection:
         entries: list[Entry] = []
         with connection.pipeline():

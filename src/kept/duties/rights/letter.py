@@ -615,6 +615,9 @@ def _now(
 def _step(controller: Controller, one: StepRecord, record: Receipts) -> str:
     """One step in a sentence or two, from its row alone."""
     where = _dataset(controller, one)
+    if one.state is StepState.LEFT and one.problem:
+        return say("{where}: nothing is put right there any more: what we held of you there was"
+                   " erased on {day}.", where=where, day=spelt(controller, one.at))  # fmt: skip
     if one.state is StepState.LEFT:
         return say("{where}: {rows} stay, because you agreed again on {day}.", where=where,
                    rows=records(one.planned), day=spelt(controller, one.at))  # fmt: skip

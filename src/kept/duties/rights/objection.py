@@ -35,7 +35,7 @@ from kept.duties.rights.choice import (
 )
 from kept.duties.rights.proving import require_known_asker
 from kept.duties.rights.receipts import PENDING, inapplicable, not_asked, objected
-from kept.duties.rights.request import MAY_OVERRIDE, Request, open_case
+from kept.duties.rights.request import MAY_OVERRIDE, Request, open_case, way_on
 from kept.errors import Denied, UsageError
 from kept.ledger.entry import Entry, name
 from kept.model.select import KeySet, KeyTable
@@ -88,7 +88,11 @@ def object_to(
     )
     require_known_asker(controller, case, purposes)
     region = region_in(controller, case, region)
-    with controller.cases.alone(case) as case, controller.cases.person_alone(people):
+    with (
+        way_on(controller, case),
+        controller.cases.alone(case) as case,
+        controller.cases.person_alone(people),
+    ):
         refuse_ended(case, *_FRESH, State.EXECUTED, State.CHECKED)
         her = whom(controller, case, people, now, several=True)
         # What it was recorded for before goes on in a system that was away, too.

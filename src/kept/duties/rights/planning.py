@@ -27,6 +27,7 @@ from kept.duties.rights.covering import (
     take_over,
 )
 from kept.duties.rights.doubt import doubts, refuse_several
+from kept.duties.rights.former import Named, former
 from kept.duties.rights.receipts import BEFORE
 from kept.duties.rights.request import refilled, refuse_mixed
 from kept.ledger.entry import Entry, name
@@ -54,6 +55,8 @@ REGISTRY_GOES: Final = (
 _NAMES, _VALUES = NEEDLES, "values"
 #: Beside the identifiers, for looking beneath the rows: each spelling that was met in them.
 _SPELT = "spelt"
+#: And what named her before it was corrected.
+_REPLACED = "replaced"
 #: And how rows call her, while there is a system in which nobody could look for who is called so.
 _CALLED = "called"
 #: And by what rows named her that were made anonymous: none of it may be met in them again.
@@ -69,13 +72,15 @@ def draw_up(
     values: Mapping[Place, KeyTable] | None = None,
     *,
     about: Sequence[Sequence[Identifier]] | None = None,
+    replaced: Sequence[Named] = (),
     shown: bool = False,
 ) -> tuple[Plan, Known, dict[Place, KeyTable]]:
     """Find, hold against laws and holds, plan: the plan, everybody with all identifiers, and the
     values by which rows lead to others. Reads only; new doubtful matches are put in the
     queue, and what other cases have met is left out of the plan: it goes over (`keep`).
     `values` are those that were found
-    before; by `about` she is looked for in texts of others, beside what her rows say.
+    before; by `about` she is looked for in texts of others, beside what her rows say;
+    `replaced` is what named her before it was corrected, as it was known when the case was begun.
     `shown`: only to be shown, so what would be refused is a warning.
     """
     bundle = controller.bundle
@@ -91,6 +96,12 @@ def draw_up(
     else:
         refuse_several(controller, case, people, found)
     stayed = controller.retained(case, people)
+    hers, words = former(controller, people, found, replaced)
+    if hers:
+        people = with_former(people, hers)
+        located = controller.locate(people, values=values)
+        found = controller.keys(located)
+    located.warnings += words
     refuse_mixed(controller, case, found, stayed.held)
     located.unreached.update(stayed.unread)
     located.warnings += () if stayed.held else refilled(located)
@@ -106,7 +117,7 @@ def draw_up(
             rows = found[place].rows if place in found else ()
             found[place] = KeyTable(table.fields, tuple(dict.fromkeys((*rows, *table.rows))))
     laws = due.laws(bundle.retention)
-    known = _known(people, controller, found, called=called, met=met)
+    known = _known(people, controller, found, called=called, met=met, replaced=hers)
     if (place := (SYSTEM.name, "identity_doubt")) in found:
         over = going_over(controller, case, known.people, met) if values is None else []
         waits = controller.doubts.pairs(case, [one for one, _ in over])
@@ -156,6 +167,13 @@ def draw_up(
     made = controller.anonymity.settled(_once(controller, made, stayed.tables))
     made = free_text.redacted(controller, made, about or people, found, now)
     return made, known, located.values
+
+
+def with_former(
+    people: Sequence[Sequence[Identifier]], those: Sequence[Named]
+) -> list[tuple[Identifier, ...]]:
+    """Everybody also by what named her before it was corrected."""
+    return [(*one, *(i for w, i in those if w == who)) for who, one in enumerate(people)]
 
 
 def binding(case: Case, hold: Hold) -> bool:
@@ -236,6 +254,7 @@ class Known:
     spelt: tuple[KeyRow, ...]
     called: Sequence[tuple[int, tuple[str, ...]]] = ()
     met: tuple[Pair, ...] = ()
+    replaced: Sequence[Named] = ()
 
 
 def _known(
@@ -245,13 +264,14 @@ def _known(
     before: Sequence[KeyRow] = (),
     called: Sequence[tuple[int, tuple[str, ...]]] = (),
     met: tuple[Pair, ...] = (),
+    replaced: Sequence[Named] = (),
 ) -> Known:
     said = controller.spelt(found)
     given = ((who, i.value) for who, one in enumerate(people) for i in one)
     # A value may stand elsewhere without the blanks that are around it in one row.
     texts = ((who, (text.strip(),)) for who, text in (*given, *((w, t) for w, _, t in said)))
     spelt = tuple(dict.fromkeys((*before, *texts)))
-    return Known(_all(people, recognised(said)), spelt, called, met)
+    return Known(_all(people, recognised(said)), spelt, called, met, replaced)
 
 
 def keep(
@@ -290,6 +310,9 @@ def keep(
             {
                 _NAMES: KeyTable(("kind", "value"), named),
                 _SPELT: KeyTable(("value",), known.spelt),
+                _REPLACED: KeyTable(
+                    ("kind", "value"), tuple((w, (i.kind, i.value)) for w, i in known.replaced)
+                ),
                 _CALLED: KeyTable(("name",), tuple(known.called)),
             }
         ),
@@ -367,6 +390,7 @@ class Sought:
     former: tuple[KeyRow, ...]
     spelt: tuple[KeyRow, ...]
     called: Sequence[tuple[int, tuple[str, ...]]]
+    replaced: tuple[Named, ...]
 
 
 def sought(controller: Controller, case: Case, people: Sequence[Sequence[Identifier]]) -> Sought:
@@ -387,6 +411,8 @@ def sought(controller: Controller, case: Case, people: Sequence[Sequence[Identif
         known, values, tuple(row for t in former.values() for row in t.rows),
         names.get(_SPELT, nothing).rows,
         tuple((w, tuple(map(str, name))) for w, name in names.get(_CALLED, nothing).rows),
+        tuple((w, Identifier(str(kind), str(value)))
+              for w, (kind, value) in names.get(_REPLACED, nothing).rows),
     )  # fmt: skip
 
 
@@ -426,7 +452,9 @@ def ask_again(
     about = searched_by(known, made)
     with controller.database.connection() as connection:
         take_over(controller, case, about, (), connection)
-    again, _, values = draw_up(controller, case, people, now, before.values, about=about)
+    again, _, values = draw_up(
+        controller, case, people, now, before.values, about=about, replaced=before.replaced
+    )
     away = {system for system, _ in made.unreached}
     back = away - {system for system, _ in again.unreached}
     if not back and not among:
@@ -481,7 +509,10 @@ def ask_again(
         place = (s.system, s.dataset)
         rows = hers[place].rows if place in hers else ()
         hers[place] = KeyTable(s.keys.fields, (*rows, *s.keys.rows))
-    found = _known(known, controller, hers, before.spelt, called if extended.unreached else ())
+    found = _known(
+        known, controller, hers, before.spelt, called if extended.unreached else (),
+        replaced=before.replaced,
+    )  # fmt: skip
     left = controller.identifiers(_left(controller, case, again, extended))
     came = {(i.kind, i.normalised) for _, i in left}
     waits = bool(carry.destroyed(added)) and is_large(

@@ -21,6 +21,7 @@ from kept.ledger.entry import Entry, name
 from kept.model.plan import Action, Plan, StepResult
 from kept.policy.shapes import Activity
 from kept.policy.spoken import own
+from kept.records import recipient as recipients_
 from kept.records.case import Case
 from kept.records.declared import SYSTEM
 from kept.records.recipient import Message, Noted
@@ -44,14 +45,15 @@ _WORDS: Final[Mapping[str, str]] = {
     "silent": "it was told and has not answered; whoever answers for your data here goes after it",
     "cannot": "it says that it cannot",
     "left out": "to tell it is impossible or out of all proportion, as somebody recorded",
+    "erased": "it is told that what it had of you is erased, so there is nothing to put right",
     NO_WAY: "it is NOT told: no way to reach it is set up",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Informed:
-    """A recipient and how it stands: told, waits, silent (officers know), cannot, left out,
-    or no way to tell.
+    """A recipient and how it stands: told, waits, silent (officers know), cannot, left out, erased
+    (of a correction: it is told of an erasure instead), or no way to tell.
 
     `noted` False: the case is not complete, and nothing was recorded for it yet.
     """
@@ -258,6 +260,8 @@ def _stands(controller: Controller, recipient: str, noted: Noted | None) -> Info
     match noted.outcome if noted else None:
         case Outcome.DONE | Outcome.NOTHING:
             return Informed(recipient, title, "told")
+        case recipients_.ERASED:
+            return Informed(recipient, title, "erased")
         case Outcome.LEFT:
             return Informed(recipient, title, "left out")
         case Outcome.CANNOT:

@@ -5,12 +5,14 @@ the same kind of identifier) in her rows of another dataset, in whatever system,
 same wrong value; another field of the same row is none, though it may hold the same word.
 Where people serve a system nobody can look: they are asked to put it right wherever it stands.
 What a law keeps stays as it was. What was made of the wrong value is asked to be made anew
-(`derived`). Each correction is remembered, the wrong value as a keyed hash:
-an import that brings it back is found, and `correct_again` puts it right once more.
+(`derived`). Each correction is remembered, the wrong value as a keyed hash (what named her also
+sealed, see `former`): an import that brings it back is found, and `correct_again` puts it right
+once more.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -694,14 +696,25 @@ def _remember(
         for name in s.assign
     ]
     subject = of_case(controller, case, people, actor, now, connection)
-    controller.corrections.add(
-        subject, fields, wanted.wrong, wanted.right, now, connection=connection
-    )
     kind = controller.datamap.dataset(*wanted.place).fields[wanted.field].identifies
+    controller.corrections.add(
+        subject, fields, wanted.wrong, wanted.right, now, was=_naming(kind, wanted.wrong),
+        connection=connection,
+    )  # fmt: skip
     if kind in LINKING:
         one = Identifier(str(kind), str(wanted.right))
         if set(controller.subjects.find([one], connection=connection)) <= {subject}:
             controller.subjects.link(subject, [one], "used", now, connection=connection)
+
+
+def _naming(kind: str | None, wrong: Value) -> Identifier | None:
+    """What was wrong, where somebody can be named by it."""
+    if kind not in LINKING or wrong is None:
+        return None
+    with contextlib.suppress(IdentifierError):  # a slip of the pen may be no address at all
+        one = Identifier(str(kind), str(wrong))
+        return one if one.normalised else None
+    return None
 
 
 def _unsealed(controller: Controller, case: Case) -> _Wanted:

@@ -13,7 +13,7 @@ from kept.database import Connection
 from kept.datamap.reach import WEAK, reach, shape
 from kept.duties.rights import clock, proving, receipts
 from kept.duties.rights.doubt import Ambiguous
-from kept.errors import Denied, Obstructed, UsageError
+from kept.errors import Busy, Denied, Obstructed, UsageError
 from kept.ledger.entry import Entry, name
 from kept.model.plan import StepResult
 from kept.model.select import KeyTable
@@ -347,10 +347,13 @@ def way_on(controller: Controller, case: Case) -> Iterator[None]:
     """Have what stands in the way of a case say how the case goes on when that is mended."""
     try:
         yield
-    except Obstructed as problem:
-        again = " ".join(follows(controller, controller.cases.get(case.id)))
-        mend = problem.fix or "mend what is named"
-        problem.fix = f"{mend}. Case {case.id} waits: go on with it by `kept rights {again}`"
+    except (Obstructed, Busy) as problem:
+        if case.id not in str(problem):
+            mend = problem.fix or "mend what is named"
+            if isinstance(problem, Busy):
+                mend = "wait until that is done"  # begun anew it would be another case
+            again = " ".join(follows(controller, controller.cases.get(case.id)))
+            problem.fix = f"{mend}. Case {case.id} waits: go on with it by `kept rights {again}`"
         raise
 
 

@@ -39,6 +39,7 @@ from kept.duties.rights.request import (
     MAY_OVERRIDE,
     Request,
     open_case,
+    way_on,
 )
 from kept.errors import Denied, UsageError
 from kept.ledger.entry import Entry, name
@@ -103,7 +104,11 @@ def restrict(
     case, actor, people = open_case(controller, "restriction", request, now)
     require_known_asker(controller, case)
     region = region_in(controller, case, region)
-    with controller.cases.alone(case) as case, controller.cases.person_alone(people):
+    with (
+        way_on(controller, case),
+        controller.cases.alone(case) as case,
+        controller.cases.person_alone(people),
+    ):
         refuse_ended(case, *_FRESH, State.EXECUTED, State.CHECKED)
         her = whom(controller, case, people, now)
         case = _record(controller, case, her, people, ground, but, actor, now)

@@ -1,27 +1,34 @@
 """What people were asked to do of somebody who is erased, and have not answered.
 
-Whom a task is about stands in it until it is answered. What is gone need not be made anew: whoever
-was asked is let off, and the task goes. Whoever still has to act needs to know of whom; how many
-such tasks there are is said with the erasure.
+Whom a task is about stands in it until it is answered. What is gone need not be made anew or put
+right: whoever was asked is let off, and the task goes. Whoever still has to act needs to know of
+whom; how many such tasks there are is said with the erasure.
 """
 
 from __future__ import annotations
 
 import contextlib
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Final
 
 from kept.controller import Controller, Place
 from kept.database import Connection
+from kept.duties.rights import carry
 from kept.errors import IdentifierError
 from kept.ledger.entry import Entry, name
 from kept.model.plan import Action, Plan
 from kept.records.actor import Actor
-from kept.records.case import Case
+from kept.records.case import Case, State
 from kept.records.recipient import noted_as
 from kept.records.subject import LINKING
 from kept.stores.tasks import RIGHT, Derived, Notice, Task
 from kept.terms.identifiers import KINDS, Identifier, normalise
+
+#: Why a correction ended, and its steps were left.
+GONE: Final = "what it was to put right is erased"
+#: Through which states a case that was begun comes to its end.
+_TO_THE_END: Final = (State.EXECUTING, State.EXECUTED, State.CHECKED)
 
 
 def naming(controller: Controller, known: Sequence[Sequence[Identifier]]) -> list[Task]:
@@ -47,18 +54,60 @@ def others(case: Case, those: Sequence[Task]) -> int:
 
 
 def over(
-    controller: Controller, known: Sequence[Sequence[Identifier]], made: Plan,
-    those: Sequence[Task],
+    controller: Controller, case: Case, known: Sequence[Sequence[Identifier]], made: Plan,
+    those: Sequence[Task], told: Collection[str],
 ) -> list[Task]:  # fmt: skip
-    """Those of these tasks to make anew what is there no more, by a plan that is carried out. One
-    that also names somebody else stays while rows of his are there.
+    """Those of these tasks to make anew what is there no more, by a plan that is carried out, and
+    to tell recipients of a correction who are `told` of this erasure. One that also names somebody
+    else stays: of what is to be made anew while rows of his are there.
     """
-    steps = {s.action: {(o.system, o.dataset) for o in made.steps if o.action is s.action}
-             for s in made.steps}  # fmt: skip
-    stays = steps.get(Action.RETAIN, set()) | steps.get(Action.ISOLATE, set())
-    gone, hers = steps.get(Action.DELETE, set()) - stays, _pairs(known)
+    stays, hers = _staying(made), _pairs(known)
+    gone = {(s.system, s.dataset) for s in made.steps if s.action is Action.DELETE} - stays
     asked = [t for t in those if t.action is Derived.ANEW and (t.system, t.dataset) not in stays]
-    return [t for t in asked if _gone(controller, t, gone, hers)]
+    tell = [
+        t for t in those
+        if t.action is Notice.CORRECTED and t.dataset in told and t.case != case.id
+        and hers >= _pairs(_named(controller, t))
+    ]  # fmt: skip
+    return [*(t for t in asked if _gone(controller, t, gone, hers)), *tell]
+
+
+def overtake(
+    controller: Controller, known: Sequence[Sequence[Identifier]], made: Plan, actor: Actor,
+    now: dt.datetime,
+) -> None:  # fmt: skip
+    """End the corrections of these people of which all that is left would be done to what goes by
+    a plan that is being carried out: who serves a system is not asked to put right what he is asked
+    to erase. The letters go first, so that whoever is stopped between finds the case open still.
+    """
+    hers = _pairs(known)
+    stays, away = _staying(made), {system for system, _ in made.unreached}
+    named = [i for one in known for i in one if i.kind in LINKING]
+    for case in controller.cases.begun("rectification", named):
+        plan = controller.cases.plan(case)
+        if plan is None or not hers >= _pairs(controller.cases.identifiers(case)):
+            continue
+        left = [s for s in controller.cases.steps(case) if not s.state.over]
+        if stays & {(s.system, s.dataset) for s in left}:
+            continue
+        if away & {*(s.system for s in left), *(system for system, _ in plan.unreached)}:
+            continue
+        controller.let_off(t for t in controller.tasks() if t.open and t.case == case.id)
+        with controller.database.connection() as connection:
+            numbers = [s.number for s in left]
+            controller.cases.overtaken(case, numbers, GONE, now, connection=connection)
+            for state in _TO_THE_END[_TO_THE_END.index(case.state) + 1 :]:
+                case = controller.cases.move(case, state, actor, now, connection=connection)
+            controller.cases.close(case, GONE, actor, now, connection=connection)
+            steps = tuple(s.result() for s in controller.cases.steps(case))
+            entry = carry.closed(case, plan, carry.Carried(steps, {}), now, complete=True)
+            controller.ledger.append_in(connection, [entry])
+
+
+def _staying(made: Plan) -> set[Place]:
+    """Where something of these people stays by a plan."""
+    actions = (Action.RETAIN, Action.ISOLATE)
+    return {(s.system, s.dataset) for s in made.steps if s.action in actions}
 
 
 def _gone(controller: Controller, task: Task, gone: set[Place], hers: set[tuple[str, str]]) -> bool:

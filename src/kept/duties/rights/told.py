@@ -11,6 +11,8 @@ from kept.controls.registry import Finding, Looked, control
 from kept.ledger.entry import name
 from kept.records.case import State
 from kept.records.declared import SYSTEM
+from kept.records.recipient import ERASED
+from kept.stores.recipients import NAME as RECIPIENTS
 from kept.terms.identifiers import Identifier
 
 #: For so long an answer may be waited for.
@@ -39,6 +41,12 @@ def recipients_are_told(controller: Controller, now: dt.datetime) -> Iterator[Lo
         (str(e.body["case"]), str(e.body["dataset"])): str(e.body["outcome"])
         for _, e in controller.ledger.entries(kind="word.given")
         if str(e.body["action"]).startswith("tell-") and e.at <= now
+    }
+    # What was to be told of a correction is told as an erasure instead.
+    answers |= {
+        (str(e.body["case"]), str(e.body["dataset"])): ERASED
+        for _, e in controller.ledger.entries(kind="derived.erased")
+        if e.body["system"] == RECIPIENTS and e.at <= now
     }
     with controller.database.connection() as connection:
         noted: dict[int, dict[str, Any]] = {}

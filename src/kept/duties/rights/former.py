@@ -1,0 +1,98 @@
+"""What named a person before it was corrected: hers still, where it is nobody else's.
+
+It stands in texts, with those who were told of her, and in what people serve. But a typing error
+may be another's address: what leads to anybody else, or to rows that nothing else says are hers,
+names her no more.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from kept.controller import SUBJECT, Controller, Place
+from kept.decide.ties import norm
+from kept.duties.rights.covering import kinds, was
+from kept.model.select import KeyTable
+from kept.records.declared import SYSTEM
+from kept.records.subject import identity_mac
+from kept.terms.identifiers import Identifier
+
+_MEMORY: Final[Place] = (SYSTEM.name, "correction")
+#: Whose it is, and by what she is named.
+Named = tuple[int, Identifier]
+
+
+def former(
+    controller: Controller, people: Sequence[Sequence[Identifier]],
+    found: Mapping[Place, KeyTable], before: Sequence[Named] = (),
+) -> tuple[list[Named], tuple[str, ...]]:  # fmt: skip
+    """What named these people before it was corrected, and names nobody else; and in words how
+    much that is, and what was left out. `found` are their rows; `before` is what was so when an
+    erasure began: the memory of it may be gone, and what was away may lead to others.
+    """
+    mine: dict[int, set[int]] = {}
+    for place in (SUBJECT, _MEMORY):
+        for who, key in found[place].rows if place in found else ():
+            mine.setdefault(who, set()).add(int(str(key[0])))
+    asked = list(dict.fromkeys((*before, *_remembered(controller, found, mine))))
+    given = {(who, i.kind, i.normalised) for who, one in enumerate(people) for i in one}
+    asked = [(who, i) for who, i in asked if (who, i.kind, i.normalised) not in given]
+    if not asked:
+        return [], ()
+    others = _others(controller, people, asked, found, mine)
+    hers = [one for n, one in enumerate(asked) if n not in others]
+    words: tuple[str, ...] = ()
+    if hers:
+        words += (f"also searched by {_kinds(hers)} of before a correction",)
+    left = [one for n, one in enumerate(asked) if n in others]
+    if left:
+        words += (
+            f"{_kinds(left)} of before a correction {was(_counted(left))} not covered: others use"
+            " it as well, or it leads to records of which nothing else says that they are hers",
+        )
+    return hers, words
+
+
+def _remembered(
+    controller: Controller, found: Mapping[Place, KeyTable], mine: Mapping[int, set[int]]
+) -> list[Named]:
+    if _MEMORY not in found:
+        return []
+    numbers = sorted({n for those in mine.values() for n in those})
+    known = [(c.subject, c.was) for c in controller.corrections.of(numbers) if c.was is not None]
+    return [(who, one) for who, those in mine.items() for n, one in known if n in those]
+
+
+def _others(
+    controller: Controller, people: Sequence[Sequence[Identifier]], asked: Sequence[Named],
+    found: Mapping[Place, KeyTable], mine: Mapping[int, set[int]],
+) -> set[int]:  # fmt: skip
+    """Those of `asked`, by their turn, which name somebody else, or may."""
+    alone = [[one] for _, one in asked]
+    others = {
+        n for n, (who, led) in enumerate(zip((w for w, _ in asked),
+                                             controller.subjects.find_many(alone), strict=True))
+        if set(led) - mine.get(who, set())
+    }  # fmt: skip
+    for place, table in controller.keys(controller.locate(alone)).items():
+        # Of Kept's own rows the registry says whose they are; by letter anybody can be asked about.
+        if place[0] == SYSTEM.name or controller.abilities[place[0]].word:
+            continue
+        rows = {(who, norm(key)) for who, key in found[place].rows} if place in found else set()
+        others |= {n for n, key in table.rows if (asked[n][0], norm(key)) not in rows}
+    apart = controller.doubts.apart([one for _, one in asked])
+    for n, (who, one) in enumerate(asked):
+        decided = apart.get(identity_mac(controller.vault, one), set())
+        if any(identity_mac(controller.vault, i) in decided for i in people[who]):
+            others.add(n)
+    return others
+
+
+def _counted(those: Sequence[Named]) -> Mapping[str, int]:
+    return Counter(one.kind for _, one in sorted(those, key=lambda named: named[1].kind))
+
+
+def _kinds(those: Sequence[Named]) -> str:
+    return kinds(_counted(those))
