@@ -25,7 +25,7 @@ from kept.records import case as cases
 from kept.records.case import State
 from kept.records.subject import suppression_mac
 from kept.stores import letters
-from kept.stores.tasks import Answered, Derived, Task
+from kept.stores.tasks import Answered, Derived, Notice, Task
 from kept.stores.tasks import Outcome as Said
 from kept.terms.identifiers import Identifier, parse
 from tests.world import AGENCY, NOW, STATS, edit, make, sql
@@ -259,7 +259,7 @@ def test_what_is_erased_need_not_be_made_anew_and_its_task_names_nobody(scores: 
         assert _outcome(controller, LATER) is Outcome.PASS
 
 
-def test_who_was_told_of_her_new_address_is_named_when_she_is_erased_by_it(leads: Path) -> None:
+def test_who_was_told_of_her_new_address_is_told_when_she_is_erased_by_it(leads: Path) -> None:
     """Her letter said that nothing named her any more, and the task held both addresses."""
     edit(leads / "shop.yml", "identifier.account, identifies: account,", "identifier.account,")
     for table in ("customer SET phone = NULL", "lead SET number = NULL"):
@@ -270,7 +270,9 @@ def test_who_was_told_of_her_new_address_is_named_when_she_is_erased_by_it(leads
         assert "anna@example.org" in str(told)
         request = Request(((parse("email=anna@example.org"),),), override="test")
         gone = rights.erase(controller, request, LATER)
-        assert any("name her until they are answered: 1;" in w for w in gone.warnings)
+        assert not any("name her until they are answered" in w for w in gone.warnings)
+        (left,) = controller.tasks()
+        assert (left.case, left.dataset, left.action) == (gone.case, told.dataset, Notice.ERASED)
 
 
 def test_what_is_still_there_is_still_to_be_made_anew_after_an_erasure(scores: Path) -> None:
@@ -637,22 +639,6 @@ def test_a_correction_of_a_correction(controller: Controller, leads: Path) -> No
     assert rights.correct_again(controller, NOW, actor="nightly", role="operator") == []
 
 
-def test_a_wrong_address_that_is_the_key_of_its_row_is_named(leads: Path) -> None:
-    """It was left as it was, and nothing said so."""
-    sql(leads, "CREATE TABLE letters (mail TEXT PRIMARY KEY)")
-    sql(leads, "INSERT INTO letters VALUES ('ANA@example.org'), ('ben@example.org')")
-    edit(leads / "shop.yml", "datasets:\n", f"datasets:{LETTERS}")
-    with Controller.open(deployment.read(leads)) as controller:
-        request = Request(((ANA,),), override="test")
-        at, right = "shop.customer.email", "ana.nova@example.org"
-        shown = rights.preview_rectification(controller, request, at, right, NOW)
-        answer = rights.rectify(controller, request, at, right, NOW)
-    met = "`shop.letters.mail` holds what is wrong in 1 of her rows, whose key it is"
-    for warnings in (shown.warnings, answer.warnings):
-        assert [w for w in warnings if w.startswith(met)]
-    assert "letters" not in {s.dataset for s in answer.steps}
-
-
 def test_a_new_number_is_hers_in_every_table_and_leads_to_her(
     controller: Controller, leads: Path
 ) -> None:
@@ -812,6 +798,42 @@ def test_what_a_store_refused_goes_on_in_the_same_case(controller: Controller, l
     sql(leads, "DROP TRIGGER no")
     done = rights.rectify(controller, Request((), case=case.id), None, None, NOW)
     assert (done.complete, _names(leads)[0], _leads(leads)[0]) == (True, "Ana Neill", "Ana Neill")
+
+
+NEWS = """
+  newsletter:
+    key: [email]
+    retention: messages
+    activities: [communicate]
+    fields:
+      email: {category: contact.email, identifies: email, nullable: false}
+      list: {category: contact}
+"""
+
+
+def test_a_copy_that_is_the_key_of_its_row_is_put_right_by_hand_first(world: Path) -> None:
+    """It was left wrong, and the person was told that all is done."""
+    sql(world, "CREATE TABLE newsletter (email TEXT PRIMARY KEY, list TEXT)")
+    sql(world, "INSERT INTO newsletter VALUES ('ana@example.org', 'weekly'), ('b@c.example', 'w')")
+    edit(world / "shop.yml", "datasets:\n", f"datasets:{NEWS}")
+    at, right = "shop.customer.email", "anja@example.org"
+    with Controller.open(deployment.read(world)) as controller:
+        by = Request(((ANA,),), override="test")
+        shown = rights.preview_rectification(controller, by, at, right, NOW)
+        (words,) = [w for w in shown.warnings if "in the way" in w]
+        assert words.startswith("`shop.newsletter` stands in the way: what is wrong is the key")
+        on = Request((), case=shown.case, override="test")
+        with pytest.raises(Obstructed) as refused:
+            rights.rectify(controller, on, at, right, NOW)
+        for said in ("Put it right there by hand", f"Case {shown.case} waits: go on with it by"):
+            assert said in str(refused.value)
+        assert sql(world, "SELECT email FROM customer WHERE id = 1") == [("ana@example.org",)]
+        assert "It is done" not in letter(controller, shown.case, NOW).text()
+        sql(world, "UPDATE newsletter SET email = ? WHERE email = 'ana@example.org'", right)
+        assert rights.rectify(controller, on, at, right, NOW).complete
+        assert sql(world, "SELECT email FROM customer WHERE id = 1") == [(right,)]
+        assert "It is done" in letter(controller, shown.case, NOW).text()
+        assert _outcome(controller) is Outcome.PASS
 
 
 def test_who_comes_second_is_told_by_which_case_it_goes_on(

@@ -117,7 +117,11 @@ def asked_again(
     `actor` draws up what goes with that: it waits for another person as the rest does.
     """
     away = {system for system, _ in made.unreached}
-    still = {system for system, _ in again.unreached} & away
+    # What cannot be planned there now is as far away as what cannot be asked.
+    stopped = dict(again.unreached)
+    for system, obstacle in again.obstacles:
+        stopped.setdefault(system, f"`{obstacle.dataset}`: {obstacle.words}. {obstacle.fix}")
+    still = stopped.keys() & away
     first = 1 + max((s.number for s in made.steps), default=0)
     back = [s for s in again.steps if s.system in away - still]
     added = [replace(s, number=first + n) for n, s in enumerate(back)]
@@ -126,7 +130,7 @@ def asked_again(
         made,
         steps=(*made.steps, *added),
         systems=(*made.systems, *(p for p in again.systems if p.system not in had)),
-        unreached=tuple((s, why) for s, why in again.unreached if s in still),
+        unreached=tuple((s, why) for s, why in sorted(stopped.items()) if s in still),
     )
     with controller.database.connection() as connection:
         controller.cases.extend_plan(case, extended, added, now, connection=connection)

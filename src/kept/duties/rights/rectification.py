@@ -60,6 +60,9 @@ _BY_HAND: Final = "put both right by hand, at once"
 _SEVERED: Final = "rows that would be put right alone are hers by what is wrong there"
 #: Why it is not put right of rows that are kept as they are, and not of what they belong to.
 _KEPT: Final = "rows that a law or a hold keeps as they are would be hers no more"
+#: And why a copy is not, by which its own row is known; for the rest would not be all of it.
+_KEY: Final = "what is wrong is the key of her row there, which nothing changes"
+_ALONE: Final = "put it right there by hand"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +130,8 @@ def preview_rectification(
     wanted = _wanted(controller, located, found, place, item, right, was)
     made = _plan(controller, case, located, found, wanted, now)
     return RectifyAnswer(
-            case.id, False, False, carry.shown(made), made.unreached, made.warnings,
-            fields=_fields(made),
+            case.id, False, False, carry.shown(made), made.unreached,
+            (*made.warnings, *_in_the_way(made)), fields=_fields(made),
             told=recipients.informed(controller, case, _had(controller, case, made, wanted)),
         )  # fmt: skip
 
@@ -418,6 +421,14 @@ def _same(item: Field, one: Value, other: Value) -> bool:
     return normal(one) == normal(other)
 
 
+def _in_the_way(made: Plan) -> Iterator[str]:
+    """What a plan will be refused for, where no step shows it."""
+    shown = {(s.system, s.dataset) for s in made.steps}
+    for system, one in made.obstacles:
+        if (system, one.dataset) not in shown:
+            yield f"`{system}.{one.dataset}` stands in the way: {one.words}. First {one.fix}"
+
+
 def _wanted(
     controller: Controller, located: Located, found: Mapping[Place, KeyTable], place: Place,
     item: Field, right: Value, was: str | None,
@@ -480,7 +491,8 @@ def _plan(
     wrong: list[correct.Wrong] = []
     warnings: list[str] = [*located.warnings]
     keyed: list[tuple[str, Obstacle]] = []
-    fields, hers, apart, keys = _where(controller, datamap, found, wanted)
+    keys: dict[Place, KeyTable] = {}
+    fields, hers, apart, copies = _where(controller, datamap, found, wanted)
     for place, table in found.items():
         here = place == wanted.place
         for item in fields[place]:
@@ -497,7 +509,9 @@ def _plan(
                         for _, value in _values(controller, located, place, table, item.name)
                     )
                 )
-                if stands and (place, item.name) in keys:
+                if stands and (place, item.name) in copies and source.identifies in LINKING:
+                    keys[place] = table  # she would be written to, or known, by what is wrong
+                elif stands and (place, item.name) in copies:
                     warnings.append(
                         f"`{where}` holds what is wrong in {stands} of her rows, whose key it is;"
                         " it was left as it is. Put it right in that system"
@@ -531,7 +545,12 @@ def _plan(
                 )
     keyed += _severed(controller, located, found, wanted, source, hers)
     hit = {one.place: one.rows for one in wrong}
-    held = _held(controller, case, located, found, datamap, hit, now)
+    held = _held(controller, case, located, found, datamap, {**keys, **hit}, now)
+    keyed += [
+        (place[0], Obstacle(place[1], "other", _KEY, _ALONE))
+        for place, table in keys.items()
+        if len(table.rows) > sum(len(stays.rows) for stays, _ in held.get(place, ()))
+    ]
     abilities = {s: a for s, a in controller.abilities.items() if s not in located.unreached}
     made = correct.plan(
         datamap, wrong, held, abilities, unreached=located.unreached, warnings=warnings
@@ -591,7 +610,7 @@ def _where(
     those of the copies that stay: by which rows are joined, and keys.
     """
     here = datamap.dataset(*wanted.place)
-    copied = {
+    every = {
         (place, f.name)
         for place in found
         if place != wanted.place
@@ -599,9 +618,9 @@ def _where(
             datamap.dataset(*place), here.fields[wanted.field], tuple(here.fields.values())
         )
     }
-    keys = {(place, n) for place, n in copied if n in datamap.dataset(*place).key}
+    keys = {(place, n) for place, n in every if n in datamap.dataset(*place).key}
     change, by_engine, apart = correct.together(
-        datamap, controller.foreign_keys(), (wanted.place, wanted.field), copied - keys
+        datamap, controller.foreign_keys(), (wanted.place, wanted.field), every - keys
     )
     keys -= change | by_engine | apart
     pairs = {
