@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sqlite3
+import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -756,6 +757,11 @@ def test_what_named_her_before_a_correction_is_hers_when_she_is_erased(texts: Pa
         for task in controller.tasks():
             _answer(controller, task, Said.DONE, "privacy-officer")
         request = Request(((ANJA,),), override="test")
+        copy = rights.access(controller, request, LATER, out=texts / "copy.zip")
+        with zipfile.ZipFile(texts / "copy.zip") as packed:  # nobody else's address is covered
+            whole = b"".join(map(packed.read, packed.namelist()))
+        assert b"Ask ana@example.org or anja@example.org." in whole
+        assert any("2 further e-mail addresses" in w for w in copy.warnings)
         shown = rights.preview(controller, request, LATER)
         assert any("2 further e-mail addresses and 1 further telephone number" in w
                    for w in shown.warnings), shown.warnings  # fmt: skip
@@ -780,9 +786,12 @@ def test_an_address_of_before_by_which_somebody_else_is_known_binds_nobody(texts
         address = "anja@example.org"
         assert rights.rectify(controller, by, "shop.customer.email", address, NOW).complete
         sql(texts, f"INSERT INTO customer VALUES (8, 'ana@example.org', 'A', NULL, '{SINCE}')")
-        gone = rights.erase(controller, Request(((ANJA,),), override="test"), LATER)
+        hers = Request(((ANJA,),), override="test")
+        copy = rights.access(controller, hers, LATER, out=texts / "copy.zip")
+        gone = rights.erase(controller, hers, LATER)
         assert gone.complete
-        assert any("1 further e-mail address" in w and "not covered" in w for w in gone.warnings)
+        for said in (copy.warnings, gone.warnings):
+            assert any("1 further e-mail address" in w and "not covered" in w for w in said)
         assert sql(texts, "SELECT email FROM customer WHERE id = 8") == [("ana@example.org",)]
         assert _note(texts) == "Ask ana@example.org or [-]."
         assert (_suppressed(controller, ANA), _suppressed(controller, ANJA)) == (False, True)

@@ -19,6 +19,7 @@ from kept.duties.rights.clock import came
 from kept.duties.rights.covered import Covered, covered_of
 from kept.duties.rights.covering import Coverage, coverage
 from kept.duties.rights.doubt import refuse_several
+from kept.duties.rights.former import former, with_former
 from kept.duties.rights.language import language_of
 from kept.duties.rights.package import Data, Package, refuse_target
 from kept.duties.rights.proving import require_known_asker
@@ -142,11 +143,16 @@ def _serve(
     stays = words.Stays.of(held)
     opened = controller.locator.opened(case, people)
     found = controller.locate(people)
+    keys = controller.keys(found)
+    refuse_several(controller, case, people, keys)
+    before, once = former(controller, people, keys)
+    if before:
+        people = tuple(with_former(people, before))
+        found = controller.locate(people)
+        keys = controller.keys(found)
     found.warnings += stayed.words
     # What cannot be read now is named, like every system that is away.
     found.unreached.update(stayed.unread)
-    keys = controller.keys(found)
-    refuse_several(controller, case, people, keys)
     refuse_mixed(controller, case, keys, held)
     again = () if held else refilled(found)
     staying = {p: t for p, t in stayed.tables.items() if p[0] not in found.unreached}
@@ -268,7 +274,7 @@ def _serve(
     if complete:
         controller.settle(case.id)
     return AccessAnswer(
-        case.id, complete, steps, unreached, found.warnings, out, manifest, staff_summary,
+        case.id, complete, steps, unreached, (*found.warnings, *once), out, manifest, staff_summary,
         told_to_staff.left_out, covered, covers,
         tuple(free_text.unread(controller, found.unreached)),
     )  # fmt: skip

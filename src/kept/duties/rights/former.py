@@ -55,6 +55,13 @@ def former(
     return hers, words
 
 
+def with_former(
+    people: Sequence[Sequence[Identifier]], those: Sequence[Named]
+) -> list[tuple[Identifier, ...]]:
+    """Everybody also by what named her before it was corrected."""
+    return [(*one, *(i for w, i in those if w == who)) for who, one in enumerate(people)]
+
+
 def _remembered(
     controller: Controller, found: Mapping[Place, KeyTable], mine: Mapping[int, set[int]]
 ) -> list[Named]:

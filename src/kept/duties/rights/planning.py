@@ -27,7 +27,7 @@ from kept.duties.rights.covering import (
     take_over,
 )
 from kept.duties.rights.doubt import doubts, refuse_several
-from kept.duties.rights.former import Named, former
+from kept.duties.rights.former import Named, former, with_former
 from kept.duties.rights.receipts import BEFORE
 from kept.duties.rights.request import refilled, refuse_mixed
 from kept.ledger.entry import Entry, name
@@ -167,13 +167,6 @@ def draw_up(
     made = controller.anonymity.settled(_once(controller, made, stayed.tables))
     made = free_text.redacted(controller, made, about or people, found, now)
     return made, known, located.values
-
-
-def with_former(
-    people: Sequence[Sequence[Identifier]], those: Sequence[Named]
-) -> list[tuple[Identifier, ...]]:
-    """Everybody also by what named her before it was corrected."""
-    return [(*one, *(i for w, i in those if w == who)) for who, one in enumerate(people)]
 
 
 def binding(case: Case, hold: Hold) -> bool:
