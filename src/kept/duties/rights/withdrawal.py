@@ -307,7 +307,9 @@ def _due(
     holds = controller.holds.applying(list(subjects), now)
     datamap = controller.realised({system for system, _ in found})
     foreign = controller.foreign_keys()
-    asked = ties.questions(datamap, found, laws, [(h.system, h.dataset) for h in holds], foreign)
+    theirs = controller.sides(datamap, found, her.rows, controller.locate(people).selects)
+    places = [(h.system, h.dataset) for h in holds]
+    asked = ties.questions(datamap, found, laws, places, foreign, theirs.places)
     dates, tied = controller.answer(asked)
     today = now.astimezone(dt.UTC).date()
     scopes = [due.HoldScope(_restricted(controller), 0)] if _FROZEN in kinds else []
@@ -321,6 +323,7 @@ def _due(
     made = make_plan(
         "withdrawal", datamap, found, held, tied, abilities, people=len(people),
         foreign_keys=foreign, unreached=unreached, clause=_clause(controller),
+        sides=theirs,
     )  # fmt: skip
     # What a law keeps stays where it is: it is hers to ask for its erasure, which isolates it.
     steps = tuple(
