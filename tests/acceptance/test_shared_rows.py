@@ -15,13 +15,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from kept import deployment
+from kept.app.commands.undecided import undecided
 from kept.controller import Controller
+from kept.datamap.check import unshared
 from kept.decide import reasons
 from kept.duties import rights
 from kept.duties.rights.letter import letter
 from kept.errors import Obstructed
+from kept.records.actor import OPERATOR
 from kept.terms.identifiers import parse
 from kept.terms.tongues import speaking
+from kept.terms.vocabulary import SHIPPED
 from tests.mariadb import Mariadb
 from tests.stores.engines import opened
 from tests.world import NOW, REFERENCE, edit
@@ -325,3 +329,47 @@ def test_the_letter_says_what_stays_for_somebody_else(make: Callable[[str], Club
         assert "„Nachrichten“" in reasons.told(reasons.PART_OF.format(title="Nachrichten"))
     assert sorted(his["club", "message"].values) == [(1,), (2,), (4,)]
     assert his["club", "household"].values == [(1,), (3,)]
+
+
+@pytest.mark.parametrize("stays", ["in-place", "isolated"])
+def test_a_hold_keeps_the_row_whole_and_its_end_leaves_what_is_his(
+    make: Callable[[str], Club], stays: str
+) -> None:
+    club = make("postgresql")
+    edit(club.directory / "club.yml", "shared: one-side", f"shared: one-side\n    stays: {stays}")
+    with Controller.open(deployment.read(club.directory)) as controller:
+        officer = controller.actors.of("ana", OPERATOR, NOW)
+        hold = controller.holds.add(
+            ground="a claim", clause="RET-1", actor=officer, now=NOW, system="club",
+            dataset="message",
+        )  # fmt: skip
+    ana = _erase(club, "ana@example.org")
+    assert ana.complete
+    # Never sealed away from him, as what is hers alone is.
+    assert club.rows("message")[:2] == ROWS["message"][:2]
+    assert (club.rows("message")[2] == ROWS["message"][2]) is (stays == "in-place")
+    with Controller.open(deployment.read(club.directory)) as controller:
+        controller.holds.release(hold.id, officer, "settled", NOW)
+        assert rights.expire(controller, NOW).gone
+    assert club.rows("message") == [
+        (1, None, 2, "gone"), (2, 2, None, "from ben to ana"), (4, 2, 3, "from ben to cleo"),
+    ]  # fmt: skip
+
+
+def test_she_goes_from_what_he_wrote_to_her(make: Callable[[str], Club]) -> None:
+    club = make("postgresql")
+    edit(club.directory / "club.yml", "body: {category: free-text, free_text: true",
+         "body: {category: free-text, free_text: redact")  # fmt: skip
+    club.by_hand("UPDATE message SET body = 'write to ana@example.org' WHERE id IN (1, 2)")
+    assert _erase(club, "ana@example.org").complete
+    assert club.rows("message")[:2] == [(1, None, 2, "gone"), (2, 2, None, "write to [-]")]
+
+
+def test_what_is_nowhere_stated_is_asked(make: Callable[[str], Club]) -> None:
+    club = make("sqlite")
+    datamap = deployment.read(club.directory).read_map()
+    assert not [d for s in datamap.systems.values() for d in unshared(s)]
+    edit(club.directory / "club.yml", "shared: delete", "erase: overwrite")
+    datamap = deployment.read(club.directory).read_map()
+    said = [words for _, words, _ in undecided(datamap, SHIPPED)]
+    assert any("`friend`" in one and "`shared: delete`" in one for one in said)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
 from typing import Any, TypeAlias
@@ -123,6 +123,7 @@ def plan(
                 whole.get(place, {}),
                 emptied.get(place, {}),
                 theirs[place],
+                sides.kept.get(place, {}).keys(),
                 clause,
             )
             steps += made
@@ -286,9 +287,13 @@ def _steps(
     whole: Mapping[Key, Reason],
     emptied: Mapping[Key, Reason | None],
     theirs: _Theirs,
+    both: Collection[Key],
     clause: str,
 ) -> tuple[list[Step], list[Obstacle]]:
-    """The steps of one dataset: retain or isolate, one per reason; overwrite; delete, at once."""
+    """The steps of one dataset: retain or isolate, one per reason; overwrite; delete, at once.
+
+    Of `both` rows that stay whole are never sealed: they are somebody else's as well.
+    """
     end = Action.ANONYMISE if dataset.on_erase is OnErase.ANONYMISE else Action.DELETE
     bare = anonymise.assigned(dataset) if end is Action.ANONYMISE else {}
     if not whole and not emptied and not theirs:
@@ -297,10 +302,10 @@ def _steps(
         if end is Action.DELETE:
             return made, []
         return made, [*unmapped(system.name, dataset), *_bare(dataset)]
-    retained: dict[Reason, list[Key]] = {}
+    retained: dict[tuple[Reason, bool], list[Key]] = {}
     for key, why in whole.items():
-        retained.setdefault(why, []).append(key)
-    sealing = bool(whole) and dataset.stays is Stays.ISOLATED
+        retained.setdefault((why, key not in both), []).append(key)
+    sealing = any(alone for _, alone in retained) and dataset.stays is Stays.ISOLATED
     assign: Mapping[str, Assignment] = written(system, dataset) if emptied or sealing else {}
     overwritten: dict[Reason | None, list[Key]] = {}
     if assign:
@@ -316,7 +321,8 @@ def _steps(
     else:
         # Nothing personal is in the row but what names it: it stays as it is.
         for key, end_ in emptied.items():
-            retained.setdefault(end_ or Reason(BARE, None, None, clause), []).append(key)
+            bare_for = end_ or Reason(BARE, None, None, clause)
+            retained.setdefault((bare_for, True), []).append(key)
     gone = [key for key in rows.keys
             if key not in whole and key not in emptied and key not in theirs]  # fmt: skip
 
@@ -327,7 +333,10 @@ def _steps(
 
     # Rows that stay for others, with nothing personal in them, are never sealed.
     whole_as = Action.ISOLATE if sealing and assign else Action.RETAIN
-    made = [step(whole_as, keys, why) for why, keys in retained.items()]
+    made = [
+        step(whole_as if alone else Action.RETAIN, keys, why)
+        for (why, alone), keys in retained.items()
+    ]
     made += [step(Action.OVERWRITE, keys, shown) for shown, keys in overwritten.items()]
     made += _parted(system, dataset, rows, theirs)
     made += [step(end, gone)] if gone else []

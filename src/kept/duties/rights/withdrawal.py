@@ -14,6 +14,7 @@ from typing import Final
 
 from kept.controller import Controller, Located, Place
 from kept.database import Connection
+from kept.datamap.sides import sides
 from kept.decide import due, ties
 from kept.decide.effects import Effect
 from kept.decide.facts import known_basis
@@ -307,7 +308,9 @@ def _due(
     holds = controller.holds.applying(list(subjects), now)
     datamap = controller.realised({system for system, _ in found})
     foreign = controller.foreign_keys()
-    theirs = controller.sides(datamap, found, her.rows, controller.locate(people).selects)
+    several = any(sides(datamap.dataset(*place)) for place in found)
+    ways = controller.locate(people).selects if several else None
+    theirs = controller.sides(datamap, found, her.rows, ways)
     places = [(h.system, h.dataset) for h in holds]
     asked = ties.questions(datamap, found, laws, places, foreign, theirs.places)
     dates, tied = controller.answer(asked)
