@@ -17,9 +17,12 @@ import pytest
 from kept import deployment
 from kept.app.commands.undecided import undecided
 from kept.controller import Controller
+from kept.controls.registry import Finding
 from kept.datamap.check import unshared
 from kept.decide import reasons
 from kept.duties import rights
+from kept.duties.rights.erased import erased_stay_erased
+from kept.duties.rights.isolation import what_is_kept_ends
 from kept.duties.rights.letter import letter
 from kept.errors import Obstructed
 from kept.records.actor import OPERATOR
@@ -322,6 +325,8 @@ def test_the_letter_says_what_stays_for_somebody_else(make: Callable[[str], Club
         said = " ".join(letter(controller, ana.case, NOW).text().split())
         # What stays is out of nobody's sight: he finds it as before.
         his = controller.keys(controller.locate(_request("ben@example.org").people))
+        for control in (what_is_kept_ends, erased_stay_erased):
+            assert not [f for f in control(controller, NOW) if isinstance(f, Finding)]
     assert "It belongs to somebody else as well: only one side of it went." in said
     assert "It belongs to others as well, and goes with the last of them." in said
     with speaking("de"):
