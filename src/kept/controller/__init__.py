@@ -740,9 +740,10 @@ class Controller:
 
     def left_to_others(
         self, steps: Iterable[Step]
-    ) -> tuple[dict[Place, KeyTable], dict[Place, KeyTable]]:
-        """The rows that these steps left to somebody else, as far as they are there; and those of
-        them that are nobody's by now, because somebody else went at the same time. StoreError.
+    ) -> tuple[dict[Place, KeyTable], dict[Place, KeyTable], dict[str, str]]:
+        """The rows that these steps left to somebody else, as far as they are there; those of them
+        that are nobody's by now, because somebody else went at the same time; and which systems
+        could not be asked, and why.
         """
         rows: dict[Place, list[KeyRow]] = {}
         for s in steps:

@@ -55,21 +55,28 @@ class Reader:
 
     def there(
         self, rows: Mapping[Place, KeyTable]
-    ) -> tuple[dict[Place, KeyTable], dict[Place, KeyTable]]:
-        """Those of the rows that are there, and those of them that are nobody's. StoreError."""
+    ) -> tuple[dict[Place, KeyTable], dict[Place, KeyTable], dict[str, str]]:
+        """Those of the rows that are there, those of them that are nobody's, and which systems
+        could not be asked.
+        """
         found: dict[Place, KeyTable] = {}
         nobodys: dict[Place, KeyTable] = {}
+        away: dict[str, str] = {}
         for place, table in rows.items():
-            with self.stores[place[0]].session() as session:
-                met = session.keys([by_key(place[1], table)]).get(place[1])
-            if met is not None and met.rows:
+            try:
+                with self.stores[place[0]].session() as session:
+                    met = session.keys([by_key(place[1], table)]).get(place[1])
+                if met is None or not met.rows:
+                    continue
                 found[place] = met
                 if sides(self.datamap.dataset(*place)):
                     seen = self.seen(place, met)
                     left = {key for key, row in seen.items() if not row.others}
-                    rows_ = tuple(row for row in met.rows if norm(row[1]) in left)
-                    nobodys.update({place: KeyTable(met.fields, rows_)} if rows_ else {})
-        return found, nobodys
+                    hers = tuple(row for row in met.rows if norm(row[1]) in left)
+                    nobodys.update({place: KeyTable(met.fields, hers)} if hers else {})
+            except StoreError as problem:
+                away[place[0]] = str(problem)
+        return found, nobodys, away
 
     def seen(self, place: Place, table: KeyTable) -> dict[Key, Seen]:
         """Each row that is there, by its key."""
@@ -158,16 +165,16 @@ class Reader:
         store = self.stores.get(to[0])
         if not asked or store is None or store.abilities.word:
             return frozenset(asked)
-        values = list(dict.fromkeys(asked.values()))
+        values = {value: n for n, value in enumerate(dict.fromkeys(asked.values()))}
         there = self.datamap.dataset(*to)
         try:
-            met = _matching(store, there, on, dataset, link.fields, values)
+            met = _matching(store, there, on, dataset, link.fields, list(values))
             stays = self._people(to, [key for keys in met.values() for key in keys])
         except StoreError:
             return frozenset(asked)
         return frozenset(
             row for row, value in asked.items()
-            if any(norm(key) in stays for key in met.get(values.index(value), ()))
+            if any(norm(key) in stays for key in met.get(values[value], ()))
         )  # fmt: skip
 
     def _people(self, place: Place, keys: Sequence[Key]) -> frozenset[Key]:
@@ -198,7 +205,7 @@ class Reader:
             above = todo.pop()
             for place, table in found.items():
                 dataset = self.datamap.dataset(*place)
-                if sides(dataset) or not table.rows or place[0] not in self.stores:
+                if sides(dataset) or not table.rows or self.stores[place[0]].abilities.word:
                     continue
                 for link in dataset.links:
                     to = (link.system or place[0], link.to)

@@ -427,7 +427,7 @@ def ask_again(
     about = searched_by(known, made)
     with controller.database.connection() as connection:
         take_over(controller, case, about, (), connection)
-    shared, _ = controller.left_to_others(made.steps)
+    shared, _, _ = controller.left_to_others(made.steps)
     again, _, values = draw_up(
         controller, case, people, now, before.values, about=about, also=shared
     )
@@ -554,7 +554,7 @@ def met_again(
         if new and place in among and not controller.abilities[place[0]].word:
             met[place] = len({key for _, key in new})
             whose |= {who for who, _ in new}
-    _, nobodys = controller.left_to_others(made.steps)
+    _, nobodys, silent = controller.left_to_others(made.steps)
     for place, table in nobodys.items():
         if place in among:
             met[place] = met.get(place, 0) + len(table.values)
@@ -565,7 +565,7 @@ def met_again(
         if place in among:
             met[place] = met.get(place, 0) + 1
             whose |= people_
-    return met, whose, {**away, **located.unreached}
+    return met, whose, {**away, **located.unreached, **silent}
 
 
 def searched_by(known: Sequence[Sequence[Identifier]], made: Plan) -> list[list[Identifier]]:
