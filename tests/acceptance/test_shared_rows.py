@@ -18,7 +18,7 @@ from kept import deployment
 from kept.app.commands.undecided import undecided
 from kept.controller import Controller
 from kept.controls.registry import Finding
-from kept.datamap.check import unshared
+from kept.datamap.check import compare, unshared
 from kept.decide import reasons
 from kept.duties import rights
 from kept.duties.rights.erased import erased_stay_erased
@@ -26,6 +26,7 @@ from kept.duties.rights.isolation import what_is_kept_ends
 from kept.duties.rights.letter import letter
 from kept.errors import Obstructed
 from kept.records.actor import OPERATOR
+from kept.stores.sql import PostgreSQLStore
 from kept.terms.identifiers import parse
 from kept.terms.tongues import speaking
 from kept.terms.vocabulary import SHIPPED
@@ -378,3 +379,49 @@ def test_what_is_nowhere_stated_is_asked(make: Callable[[str], Club]) -> None:
     datamap = deployment.read(club.directory).read_map()
     said = [words for _, words, _ in undecided(datamap, SHIPPED)]
     assert any("`friend`" in one and "`shared: delete`" in one for one in said)
+
+
+def test_two_who_ask_together_leave_nothing_to_each_other(make: Callable[[str], Club]) -> None:
+    club = make("sqlite")
+    both = ((parse("email=ana@example.org"),), (parse("email=ben@example.org"),))
+    request = rights.Request(both, actor="ana", role="operator", evidence="a card")
+    with Controller.open(deployment.read(club.directory)) as controller:
+        assert rights.erase(controller, request, NOW).complete
+    assert club.rows("message") == [(4, None, 3, "gone")]
+    assert club.rows("household") == [(3, "Ben and Cleo")]
+    assert club.rows("attachment") == [(4, 4, "of others")]
+
+
+def test_what_was_begun_goes_on_and_takes_what_became_nobodys_meanwhile(
+    make: Callable[[str], Club], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    club = make("postgresql")
+    execute = Controller.execute
+
+    def killed(self: Controller, *arguments: Any, **named: Any) -> Any:
+        execute(self, *arguments, **named)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Controller, "execute", killed)
+    with pytest.raises(KeyboardInterrupt):
+        _erase(club, "ana@example.org")
+    monkeypatch.setattr(Controller, "execute", execute)
+    assert club.rows("message")[0] == (1, None, 2, "gone")
+    # The company takes him away by itself, so that nobody is left of what she left to him.
+    club.by_hand("UPDATE message SET to_id = NULL WHERE id = 1")
+    with Controller.open(deployment.read(club.directory)) as controller:
+        case = controller.cases.all()[0].id
+        request = rights.Request((), case=case, actor="ana", role="operator")
+        assert rights.erase(controller, request, NOW).complete
+    assert [row[0] for row in club.rows("message")] == [2, 4]
+    assert [row[0] for row in club.rows("attachment")] == [2, 4]
+
+
+def test_the_check_names_a_side_that_could_not_be_emptied(make: Callable[[str], Club]) -> None:
+    club = make("postgresql")
+    club.by_hand("DELETE FROM message WHERE to_id IS NULL")
+    club.by_hand("ALTER TABLE message ALTER to_id SET NOT NULL")
+    system = deployment.read(club.directory).read_map().systems["club"]
+    store = PostgreSQLStore("club", (), club.url)
+    said = [p.what for p in compare(system, store.datasets())]
+    assert any("without one of their people, but `to_id` may not be null" in one for one in said)
