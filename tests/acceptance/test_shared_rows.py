@@ -425,3 +425,30 @@ def test_the_check_names_a_side_that_could_not_be_emptied(make: Callable[[str], 
     store = PostgreSQLStore("club", (), club.url)
     said = [p.what for p in compare(system, store.datasets())]
     assert any("without one of their people, but `to_id` may not be null" in one for one in said)
+
+
+@pytest.mark.parametrize("engine", ["postgresql", "parquet"])
+def test_sides_by_address_are_the_same_in_another_case(
+    make: Callable[[str], Club], engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = "id integer primary key, from_id varchar(90), to_id varchar(90), body varchar(90)"
+    monkeypatch.setitem(TABLES, "message", columns)
+    monkeypatch.setitem(ROWS, "message", [
+        (1, "ANA@example.org", "ben@Example.org", "from ana to ben"),
+        (2, "ben@example.org", "ana@example.org", "from ben to ana"),
+        (3, "ana@example.org", "gone@example.org", "to nobody that is known"),
+    ])  # fmt: skip
+    club = make(engine)
+    text = (club.directory / "club.yml").read_text("utf-8")
+    for name in ("from_id", "to_id"):
+        text = text.replace(f"{name}: {{type: integer, category: identifier.account}}",
+                            f"{name}: {{category: contact.email, folded: true}}")  # fmt: skip
+        text = text.replace(f"{{fields: [{name}], to: member, on: [id]",
+                            f"{{fields: [{name}], to: member, on: [email]")  # fmt: skip
+    (club.directory / "club.yml").write_text(text, "utf-8")
+    assert _erase(club, "ana@example.org").complete
+    assert club.rows("message") == [
+        (1, None, "ben@Example.org", "gone"), (2, "ben@example.org", None, "from ben to ana"),
+    ]  # fmt: skip
+    assert _erase(club, "ben@example.org").complete
+    assert club.rows("message") == []
