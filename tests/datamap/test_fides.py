@@ -13,7 +13,7 @@ from kept.app.cli import main
 from kept.datamap import load
 from kept.datamap.fides import Imported, convert
 from kept.datamap.fides_words import CATEGORIES, IDENTITIES
-from kept.datamap.map import DataMap, Link, OnErase, Owner
+from kept.datamap.map import DataMap, Link, OnErase, Owner, Shared
 from kept.errors import MapError
 from kept.terms.identifiers import KINDS
 from kept.terms.vocabulary import SHIPPED
@@ -85,6 +85,17 @@ def test_what_is_not_carried_over_is_named_at_its_line(made: Imported) -> None:
         ("fides_meta: {identity: club_number}", "it is not a kind of identifier here"),
     ):  # fmt: skip
         assert any(line == there and what in text for there, text in said), (line, what, said)
+
+
+def test_a_collection_whose_rows_go_as_such_goes_with_the_first_who_asks(tmp_path: Path) -> None:
+    text = SAMPLE.read_text("utf-8")
+    before = "      - name: place\n"
+    assert before in text
+    rule = "        fides_meta: {masking_strategy_override: {strategy: delete}}\n"
+    made = convert({"x.yml": text.replace(before, before + rule)})
+    place = imported(tmp_path, made).systems["crm"].datasets["place"]
+    assert (place.shared, place.on_erase) == (Shared.DELETE, OnErase.DELETE)
+    assert any("shared: deleted with the first" in n.what for n in made.notes)
 
 
 def test_rows_never_own_each_other_in_a_circle(tmp_path: Path) -> None:

@@ -79,6 +79,19 @@ def test_the_digest_follows_the_letters(tmp_path: Path) -> None:
 
 
 ID = "    fields: {id: integer}\n    "
+SHARED = """    shared: {word}
+    fields:
+      id: integer
+      x: integer
+      y: integer
+      {field}
+    links:
+      - {{fields: [x], to: who, kind: shared}}
+      - {{fields: [y], to: who, kind: shared}}
+  who:
+    key: [id]
+    fields: {{id: integer}}
+"""
 
 
 @pytest.mark.parametrize(
@@ -170,6 +183,32 @@ ID = "    fields: {id: integer}\n    "
         (
             ID + "links: [{fields: [id], to: people, kind: shared}]\n",
             6, "none may go because one person asks", "erase: overwrite",
+        ),
+        (
+            ID + "erase: overwrite\n    shared: delete\n"
+            "    links: [{fields: [id], to: people, kind: shared}]\n",
+            7, "say two things", "remove `erase:`",
+        ),
+        (ID + "shared: one-side\n", 6, "no link is shared", "kind: shared"),
+        (
+            SHARED.format(word="both", field="b: integer"),
+            5, "`shared: both` is not known", "one-side",
+        ),
+        (
+            SHARED.format(word="one-side", field="b: {category: free-text, side: c}"),
+            10, "`side: c` of `b` is no field of one", "name one of them: x, y",
+        ),
+        (
+            SHARED.format(word="last-owner", field="b: {category: free-text, side: x}"),
+            10, "would take from a row that stays", "shared: one-side",
+        ),
+        (
+            SHARED.format(word="one-side", field="b: {category: contact.email, identifies: email}"),
+            10, "nothing says on which side", "write `side:`",
+        ),
+        (
+            SHARED.format(word="one-side", field="b: integer").replace("[y]", "[id]"),
+            5, "the side `id` cannot be emptied", "last-owner",
         ),
     ],
 )  # fmt: skip

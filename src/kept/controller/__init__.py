@@ -38,6 +38,7 @@ from kept.controller.locate import Located
 from kept.controller.mentions import Texts
 from kept.controller.retained import Retained
 from kept.controller.serve import Delivery
+from kept.controller.sides import Reader
 from kept.custodian import FileCustodian
 from kept.database import Connection, Database, at_once
 from kept.datamap.check import realised
@@ -45,6 +46,8 @@ from kept.datamap.map import DataMap, Link, OnErase, System
 from kept.datamap.reach import Place
 from kept.decide import compile as compiling
 from kept.decide.facts import GROUNDS
+from kept.decide.reasons import theirs
+from kept.decide.sides import Sides
 from kept.decide.ties import Questions, Ties, norm
 from kept.decide.use import Rules
 from kept.decide.use import use as may
@@ -68,7 +71,7 @@ from kept.model.agents import Drp
 from kept.model.decision import Ask, Decision, Facts
 from kept.model.plan import Action, Mode, Plan, Step, StepResult, Word
 from kept.model.safety import Safety
-from kept.model.select import Batch, KeyTable, Select, by_key
+from kept.model.select import Batch, KeyRow, KeyTable, Select, by_key
 from kept.model.surface import Surface
 from kept.model.values import Value
 from kept.policy.bundle import Bundle
@@ -719,6 +722,40 @@ class Controller:
                 if system in questions.references:
                     ties[system] = session.keys(questions.references[system])
         return dates, questions.ties(ties)
+
+    def sides(
+        self,
+        datamap: DataMap,
+        found: Mapping[Place, KeyTable],
+        own: Mapping[Place, KeyTable],
+        selects: Mapping[str, Sequence[Select]] | None = None,
+    ) -> Sides:
+        """Which of the rows `found` are somebody else's as well, beside those whose rows are `own`;
+        `selects`: how these were found. For planning only.
+        """
+        reader = Reader(
+            datamap, self._stores, self.locator.veil, own, selects or {}, self._foreign_keys
+        )
+        return reader.look(found)
+
+    def left_to_others(
+        self, steps: Iterable[Step]
+    ) -> tuple[dict[Place, KeyTable], dict[Place, KeyTable], dict[str, str]]:
+        """The rows that these steps left to somebody else, as far as they are there; those of them
+        that are nobody's by now, because somebody else went at the same time; and which systems
+        could not be asked, and why.
+        """
+        rows: dict[Place, list[KeyRow]] = {}
+        for s in steps:
+            if s.reason is not None and theirs(s.reason.words):
+                rows.setdefault((s.system, s.dataset), []).extend(s.keys.rows)
+        tables = {
+            place: KeyTable(self.datamap.dataset(*place).key, tuple(keys))
+            for place, keys in rows.items()
+            if place[0] in self._stores and place[1] in self.datamap.systems[place[0]].datasets
+        }
+        reader = Reader(self.datamap, self._stores, self.locator.veil, {}, {}, self._foreign_keys)
+        return reader.there(tables)
 
     def foreign_keys(self) -> Mapping[Place, tuple[Link, ...]]:
         """The real foreign keys of all systems that were looked into (`realised`), as links."""

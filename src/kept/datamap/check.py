@@ -12,6 +12,7 @@ from typing import Final
 
 from kept.datamap.map import DataMap, Dataset, Link, OnErase, Owner, Stays, System
 from kept.datamap.overwrite import stuck
+from kept.datamap.sides import stuck as parted
 
 #: What helps where the map names what the store will not change.
 READONLY: Final = (
@@ -141,6 +142,17 @@ def unsaid(dataset: Dataset) -> list[str]:
     ]
 
 
+def unshared(system: System) -> list[Dataset]:
+    """Datasets with rows of several people of which the map does not say what follows when one of
+    them goes: all personal fields are emptied, also those of the others.
+    """
+    return [
+        d
+        for d in system.datasets.values()
+        if d.shared is None and any(link.kind is Owner.SHARED for link in d.links)
+    ]
+
+
 def heirs(system: System, dataset: Dataset) -> tuple[Link, ...]:
     """Links along which a hold travels down to `dataset`.
 
@@ -240,6 +252,10 @@ def _differences(
         real_one = realised(system, [met]).datasets[dataset.name]
         for _, what, fix in stuck(system, real_one):
             yield f"rows may have to stay without the person, but {what}", fix
+    if dataset.shared is not None:
+        real_one = realised(system, [met]).datasets[dataset.name]
+        for _, what, fix in parted(real_one):
+            yield f"rows may have to stay without one of their people, but {what}", fix
     named = {(link.to, _pairs(link)) for link in dataset.links if link.system is None}
     for link in met.links:
         target = system.datasets.get(link.to)

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from kept.datamap.check import Problem, close
-from kept.datamap.map import Dataset, Link, Owner, System
+from kept.datamap.map import Dataset, Link, OnErase, Owner, System
+from kept.datamap.sides import sides
 
 
 def ends(
@@ -57,6 +58,27 @@ def _end(
              "name as many under `fields:` as under `on:`")
         )  # fmt: skip
     return Link(link.fields, link.to, on, link.kind, link.system), wrong
+
+
+def owners(systems: Mapping[str, System]) -> list[Problem]:
+    """Rows that stay for somebody else, where nobody could tell whether somebody is there."""
+    found = []
+    for system in systems.values():
+        for dataset in system.datasets.values():
+            for side in sides(dataset):
+                link = side.link
+                there = systems[link.system or system.name].datasets[link.to]
+                where = f"{system.file or system.name}:{dataset.line}"
+                if there.on_erase is OnErase.NEVER:
+                    what = f"`{link.to}` is nobody's by the map, so nobody is ever the last owner"
+                    fix = "let the link lead to whoever the row belongs to"
+                elif any(one.kind is Owner.SHARED for one in there.links):
+                    what = f"rows of `{link.to}` are several people's themselves"
+                    fix = "let the link lead to people, or say `kind: owned-by`"
+                else:
+                    continue
+                found.append(Problem(where, f"{dataset.name}: {what}", fix))
+    return found
 
 
 def circles(systems: Mapping[str, System]) -> list[Problem]:

@@ -34,7 +34,7 @@ _READ: Final = {
 }
 _READ_META: Final = {
     "dataset": frozenset[str](),
-    "collection": frozenset[str](),
+    "collection": frozenset(("masking_strategy_override",)),
     # `length` bounds what is generated: nothing is generated here
     "field": frozenset(
         (
@@ -76,6 +76,7 @@ class _Dataset:
     key: list[str] = field(default_factory=list)
     #: (field, system, dataset, field there, kind)
     links: list[tuple[str, str, str, str, str]] = field(default_factory=list)
+    deletes: bool = False  # rows go as such, whoever asks
 
     @property
     def personal(self) -> bool:
@@ -178,6 +179,14 @@ class _Reader:
             self._note(node, what, "it was left out; mend it and import again")
             return
         one = found[name] = _Dataset(name, line)
+        meta = self._meta(keys, "collection", f"the collection `{name}`")
+        if (rule := meta.get("masking_strategy_override")) is not None:
+            one.deletes = _word(_keys(rule).get("strategy")) == "delete"
+            if not one.deletes:
+                what = f"`{name}`: masking of a whole collection was not carried over"
+                self._note(
+                    rule, what, "say under `overwrite:` of its fields what shall stand there"
+                )
         self._said = set()
         inherited = _words(keys.get("data_categories")) or inherited
         for item in fields:
@@ -369,12 +378,14 @@ class _Reader:
             self._left(r, words, f"`{there[1]}` holds nothing personal",
                        "give its fields categories, if they are personal after all")  # fmt: skip
         elif self._link(r, words, there, on, here, column, "shared"):
+            becomes = "deleted with the first" if target.deletes else "emptied, not deleted"
             self.notes.append(
                 Problem(
                     r.where,
                     f"rows of `{there[1]}` may be reached from several people, so they are shared:"
-                    " emptied, not deleted",
-                    "write owned-by and `erase: delete` where each belongs to one person",
+                    f" {becomes}",
+                    "write owned-by where each belongs to one person, else under `shared:` what"
+                    " follows when one of them goes (`delete`, `one-side`, `last-owner`)",
                 )
             )
 
@@ -470,7 +481,7 @@ def _written(
         if retention and one.personal:
             lines.append(f"    retention: {_quoted(retention)}")
         if any(link[4] == "shared" for link in one.links):
-            lines.append("    erase: overwrite")
+            lines.append("    shared: delete" if one.deletes else "    erase: overwrite")
         elif not one.personal and not one.links:
             lines.append("    erase: never")
         lines.append("    fields:")

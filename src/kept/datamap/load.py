@@ -17,11 +17,11 @@ from typing import Final, TypeAlias, cast, get_args
 
 import yaml
 
-from kept.datamap import copies, others
+from kept.datamap import copies, others, sides
 from kept.datamap.anonymise import wrong
 from kept.datamap.check import Problem, check, close, compare
-from kept.datamap.ends import accounts, circles, ends
-from kept.datamap.map import DataMap, Dataset, Field, Link, OnErase, Owner, Stays, System
+from kept.datamap.ends import accounts, circles, ends, owners
+from kept.datamap.map import DataMap, Dataset, Field, Link, OnErase, Owner, Shared, Stays, System
 from kept.datamap.overwrite import assignment
 from kept.errors import MapError, UsageError
 from kept.model.generalise import method
@@ -43,11 +43,12 @@ _TYPES: Final = get_args(Type)
 _SYSTEM: Final = ("system", "title", "country", "datasets")
 _DATASET: Final = (
     "key", "title", "retention", "clock", "activities", "erase", "stays", "k", "origin", "source",
-    "fields", "links", "copy_of",
+    "fields", "links", "copy_of", "shared",
 )  # fmt: skip
 _FIELD: Final = (
     "type", "category", "identifies", "folded", "indexed_exact", "nullable", "overwrite",
     "free_text", "stamp", "origin", "source", "secret", "anonymise", "others",
+    "side",
 )  # fmt: skip
 #: Types in which engines without dates hold them.
 _SPELT: Final = ("text", "other")
@@ -131,6 +132,7 @@ def _read(state: tuple[_State, ...]) -> tuple[DataMap, tuple[Problem, ...]]:
         systems = copies.linked(ends(systems, problems, lines))
         problems += circles(systems)
         problems += accounts(systems)
+        problems += owners(systems)
         problems += copies.wrong(systems)
     return DataMap(systems, digest.hexdigest()), tuple(sorted(set(problems), key=_place))
 
@@ -224,6 +226,7 @@ class _Reader:
         }
         erase = self._choice(keys.get("erase"), "erase", tuple(OnErase)) or OnErase.DELETE
         stays = self._choice(keys.get("stays"), "stays", tuple(Stays))
+        shared = self._choice(keys.get("shared"), "shared", tuple(Shared))
         dataset = Dataset(
             name,
             self._texts(keys.get("key"), "key"),
@@ -240,6 +243,7 @@ class _Reader:
             origin=self._origin(keys.get("origin")),
             copy_of=copies.place(self._text(keys.get("copy_of"), "copy_of")),
             source=self._text(keys.get("source"), "source"),
+            shared=Shared(shared) if shared else None,
         )
         for at, names in (("key", dataset.key), ("clock", (dataset.clock,) * bool(dataset.clock))):
             for wanted in names:
@@ -280,13 +284,18 @@ class _Reader:
                 " nobody's, write `kind: accessed-by` at the link",
             )
         if any(link.kind is Owner.SHARED for link in dataset.links) and (
-            dataset.on_erase is OnErase.DELETE
+            dataset.on_erase is OnErase.DELETE and "shared" not in keys
         ):
             self._wrong(
                 keys["links"],
                 f"{name}: its rows are shared, so none may go because one person asks",
-                "write `erase: overwrite`, and under `overwrite:` what shall stand in her fields",
+                "say under `shared:` what follows when one of them goes (`delete`, `one-side` or"
+                " `last-owner`), or write `erase: overwrite`, and under `overwrite:` what shall"
+                " stand in the fields of all of them",
             )
+        said = _keys(keys.get("fields", node))
+        for whose, what, fix in sides.wrong(dataset):
+            self._wrong(said.get(whose or "", keys.get("shared", node)), f"{name}: {what}", fix)
         self._overwrites(dataset, keys.get("fields", node))
         self._told(keys.get("fields", node), dataset.name, others.wrong(dataset))
         if dataset.on_erase is OnErase.ANONYMISE:
@@ -380,6 +389,7 @@ class _Reader:
             mentions=mentions,
             others=self._choice(keys.get("others"), "others", _OTHERS),
             source=self._text(keys.get("source"), "source"),
+            side=self._text(keys.get("side"), "side"),
         )
 
     def _origin(self, node: yaml.Node | None) -> Origin | None:

@@ -34,6 +34,14 @@ class OnErase(StrEnum):
     NEVER = "never"  # no personal data of hers (reference data)
 
 
+class Shared(StrEnum):
+    """What follows for a row of several people when one of them goes."""
+
+    DELETE = "delete"  # it says only that they are tied: it goes with the first of them
+    ONE_SIDE = "one-side"  # what is hers is emptied; the row goes with the last of them
+    LAST_OWNER = "last-owner"  # it stays as it is, without her, and goes with the last of them
+
+
 class Stays(StrEnum):
     """What becomes of rows that a law or a hold keeps from an erasure."""
 
@@ -63,7 +71,8 @@ class Field:
     proves who somebody is (a hash of a password, a token); it goes with an erasure and is handed
     out to nobody; None: the map does not say. `others`: it names somebody else, a member of
     `staff` or another `person`, and answers say only that; `no`: it names nobody else although it
-    may look so (datamap.others). `source`: who gave it, of what came from others.
+    may look so (datamap.others). `source`: who gave it, of what came from others. `side`: a field
+    of the link by which it is somebody's, where the row is several people's (datamap.sides).
     """
 
     name: str
@@ -84,6 +93,7 @@ class Field:
     mentions: str | None = None
     others: str | None = None
     source: str | None = None
+    side: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +120,8 @@ class Dataset:
     `stays` None: the map does not say, and rows that must stay do so in place.
     `copy_of` (system, dataset): its rows are those of that dataset, under the same keys.
     `origin`: where the fields come from of which neither they nor their category say it
-    (`whence`). `source`: who gave the fields that came from others.
+    (`whence`). `source`: who gave the fields that came from others. `shared`: what follows where
+    its rows are several people's and one of them goes; None: the map does not say.
     """
 
     name: str
@@ -131,6 +142,7 @@ class Dataset:
     origin: Origin | None = None
     copy_of: tuple[str, str] | None = None
     source: str | None = None
+    shared: Shared | None = None
 
     def said(self, item: Field) -> Origin | None:
         """Where a field comes from, as the map itself says; None: its category may know.

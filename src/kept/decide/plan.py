@@ -2,28 +2,38 @@
 
 Pure: the same rows, reasons and ties give the same plan, in whatever order they come. Every
 row found is in exactly one step. Rows that a law or a hold keeps stay whole (retain), or, where
-the map says so, empty with what they said sealed (isolate). A row
-that something that stays refers to stays too, but without the person (overwrite); all others
-go (delete), children before parents. What would stop half-way is an obstacle here, before
-anything is tried.
+the map says so, empty with what they said sealed (isolate). A row that something that stays
+refers to stays too, but without the person (overwrite); one that is somebody else's as well stays
+for them, without what is hers; all others go (delete), children before parents. What would stop
+half-way is an obstacle here, before anything is tried.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
-from typing import Any
+from typing import Any, TypeAlias
 
 from kept.datamap import anonymise
-from kept.datamap.map import DataMap, Dataset, Link, OnErase, Owner, Stays, System
+from kept.datamap import sides as siding
+from kept.datamap.map import DataMap, Dataset, Link, OnErase, Owner, Shared, Stays, System
 from kept.datamap.overwrite import stuck, written
 from kept.datamap.reach import Place
 from kept.decide.due import Held, strength
 from kept.decide.obstacles import EMPTYING, amiss, loose, unmapped
-from kept.decide.reasons import BARE, REFERRED, REFERRED_FROM, REFERRED_FROM_ROWS
+from kept.decide.reasons import (
+    BARE,
+    LAST_OWNER,
+    ONE_SIDE,
+    PART_OF,
+    REFERRED,
+    REFERRED_FROM,
+    REFERRED_FROM_ROWS,
+)
+from kept.decide.sides import Sides
 from kept.decide.ties import Key, Row, Ties, norm, references, wanted
 from kept.errors import UsageError
 from kept.model.abilities import Abilities
@@ -67,6 +77,7 @@ def plan(
     unreached: Mapping[str, str] | Iterable[tuple[str, str]] = (),
     warnings: Iterable[str] = (),
     clause: str = "",
+    sides: Sides | None = None,
 ) -> Plan:
     """The plan of a right by which rows go.
 
@@ -75,7 +86,7 @@ def plan(
     `abilities`: of each store that was asked; `foreign_keys`: the real ones, per dataset,
     mapped or not; `unreached`: systems that could not be asked, and why (mapped systems
     without abilities are added); `clause`: the clause to name for rows that stay only because
-    other rows need them.
+    other rows need them; `sides`: which of the rows are somebody else's as well.
 
     Obstacles are in the plan. Raises UsageError where the answers do not cover the rows.
     """
@@ -84,7 +95,8 @@ def plan(
         _known(datamap, place, table, abilities)
     rows = {place: _Rows(table) for place, table in full.items()}
     whole = _whole(rows, held)
-    asked = wanted(datamap, full, set(whole), foreign_keys)
+    sides = sides or Sides()
+    asked = wanted(datamap, full, set(whole) | sides.places, foreign_keys)
     missing = sorted(pair for pair in asked if pair not in ties.asked)
     if missing:
         (where, child), (_, parent) = missing[0]
@@ -93,7 +105,8 @@ def plan(
             expected="the answers to `questions` about the rows found",
             fix="ask the system again, or name it as not reached and leave its rows out",
         )
-    emptied = _emptied(datamap, rows, whole, ties, clause)
+    theirs = {place: _theirs(datamap, place, sides, whole.get(place, {}), clause) for place in rows}
+    emptied = _emptied(datamap, rows, whole, theirs, _bound(ties, sides, whole), clause)
     said = list(warnings)
     obstacles: list[tuple[str, Obstacle]] = []
     steps: list[Step] = []
@@ -109,6 +122,8 @@ def plan(
                 rows[place],
                 whole.get(place, {}),
                 emptied.get(place, {}),
+                theirs[place],
+                sides.kept.get(place, {}).keys(),
                 clause,
             )
             steps += made
@@ -185,10 +200,42 @@ def _whole(rows: Mapping[Place, _Rows], held: Held) -> dict[Place, dict[Key, Rea
     return whole
 
 
+#: Key → why the row stays for somebody else, and which sides of it go.
+_Theirs: TypeAlias = Mapping[Key, tuple[Reason, frozenset[int]]]
+
+
+def _theirs(
+    datamap: DataMap, place: Place, sides: Sides, whole: Mapping[Key, Reason], clause: str
+) -> _Theirs:
+    """Found rows of a dataset that stay for somebody else, unless they stay whole."""
+    one = datamap.dataset(*place).shared is Shared.ONE_SIDE
+    why = Reason(ONE_SIDE if one else LAST_OWNER, None, None, clause)
+    found = {key: (why, kept.gone) for key, kept in sides.kept.get(place, {}).items()}
+    for key, above in sides.along.get(place, {}).items():
+        title = datamap.dataset(*above).title or above[1]
+        part = Reason(PART_OF.format(title=title), None, None, clause)
+        found[key] = (part, frozenset[int]())
+    return {key: what for key, what in found.items() if key not in whole}
+
+
+def _bound(ties: Ties, sides: Sides, whole: Mapping[Place, Mapping[Key, Reason]]) -> Ties:
+    """The ties without those of sides that are emptied."""
+    edges = dict(ties.edges)
+    for place, rows in sides.kept.items():
+        for key, kept in rows.items():
+            if key not in whole.get(place, {}) and (place, key) in edges and kept.released:
+                edges[place, key] = tuple(
+                    to for to in edges[place, key]
+                    if to[0][0] != place[0] or to[0][1] not in kept.released
+                )  # fmt: skip
+    return replace(ties, edges=edges)
+
+
 def _emptied(
     datamap: DataMap,
     rows: Mapping[Place, _Rows],
     whole: Mapping[Place, Mapping[Key, Reason]],
+    theirs: Mapping[Place, _Theirs],
     ties: Ties,
     clause: str,
 ) -> dict[Place, dict[Key, Reason | None]]:
@@ -203,21 +250,25 @@ def _emptied(
         why = whole.get(place, {}).get(key)
         if why is None and (place not in rows or key not in rows[place].keys):
             why = Reason(REFERRED, None, None, clause)
-        elif why is None and dataset.on_erase is OnErase.OVERWRITE:
+        elif why is None and (
+            dataset.on_erase is OnErase.OVERWRITE or key in theirs.get(place, {})
+        ):
             why = Reason(REFERRED_FROM_ROWS, None, None, clause)
         if why is not None:
             todo.append((row, why))
     for place, its in rows.items():
         if datamap.dataset(*place).on_erase is OnErase.OVERWRITE:
             kept = whole.get(place, {})
-            emptied[place] = {key: None for key in its.keys if key not in kept}
+            emptied[place] = {
+                key: None for key in its.keys if key not in kept and key not in theirs[place]
+            }
     while todo:
         (place, key), why = todo.pop()
         for to in edges.get((place, key), ()):
             there, name = to
             if to == (place, key) or there not in rows or name not in rows[there].keys:
                 continue
-            if name in whole.get(there, {}):
+            if name in whole.get(there, {}) or name in theirs[there]:
                 continue
             title = datamap.dataset(*place).title or place[1]
             reason = replace(why, words=REFERRED_FROM.format(title=title))
@@ -235,21 +286,26 @@ def _steps(
     rows: _Rows,
     whole: Mapping[Key, Reason],
     emptied: Mapping[Key, Reason | None],
+    theirs: _Theirs,
+    both: Collection[Key],
     clause: str,
 ) -> tuple[list[Step], list[Obstacle]]:
-    """The steps of one dataset: retain or isolate, one per reason; overwrite; delete, at once."""
+    """The steps of one dataset: retain or isolate, one per reason; overwrite; delete, at once.
+
+    Of `both` rows that stay whole are never sealed: they are somebody else's as well.
+    """
     end = Action.ANONYMISE if dataset.on_erase is OnErase.ANONYMISE else Action.DELETE
     bare = anonymise.assigned(dataset) if end is Action.ANONYMISE else {}
-    if not whole and not emptied:
+    if not whole and not emptied and not theirs:
         table = rows.table(rows.keys)
         made = [Step(0, system.name, dataset.name, end, table, assign=bare)]
         if end is Action.DELETE:
             return made, []
         return made, [*unmapped(system.name, dataset), *_bare(dataset)]
-    retained: dict[Reason, list[Key]] = {}
+    retained: dict[tuple[Reason, bool], list[Key]] = {}
     for key, why in whole.items():
-        retained.setdefault(why, []).append(key)
-    sealing = bool(whole) and dataset.stays is Stays.ISOLATED
+        retained.setdefault((why, key not in both), []).append(key)
+    sealing = any(alone for _, alone in retained) and dataset.stays is Stays.ISOLATED
     assign: Mapping[str, Assignment] = written(system, dataset) if emptied or sealing else {}
     overwritten: dict[Reason | None, list[Key]] = {}
     if assign:
@@ -265,8 +321,10 @@ def _steps(
     else:
         # Nothing personal is in the row but what names it: it stays as it is.
         for key, end_ in emptied.items():
-            retained.setdefault(end_ or Reason(BARE, None, None, clause), []).append(key)
-    gone = [key for key in rows.keys if key not in whole and key not in emptied]
+            bare_for = end_ or Reason(BARE, None, None, clause)
+            retained.setdefault((bare_for, True), []).append(key)
+    gone = [key for key in rows.keys
+            if key not in whole and key not in emptied and key not in theirs]  # fmt: skip
 
     def step(action: Action, keys: Iterable[Key], why: Reason | None = None) -> Step:
         table = rows.table(keys)
@@ -275,16 +333,36 @@ def _steps(
 
     # Rows that stay for others, with nothing personal in them, are never sealed.
     whole_as = Action.ISOLATE if sealing and assign else Action.RETAIN
-    made = [step(whole_as, keys, why) for why, keys in retained.items()]
+    made = [
+        step(whole_as if alone else Action.RETAIN, keys, why)
+        for (why, alone), keys in retained.items()
+    ]
     made += [step(Action.OVERWRITE, keys, shown) for shown, keys in overwritten.items()]
+    made += _parted(system, dataset, rows, theirs)
     made += [step(end, gone)] if gone else []
     made.sort(key=lambda s: (_ORDER.index(s.action), _when(s.reason)))
-    wrong: list[Obstacle] = []
+    wrong = [Obstacle(dataset.name, *one) for one in siding.stuck(dataset)] if theirs else []
     if emptied or sealing or (gone and end is Action.ANONYMISE):
         wrong += unmapped(system.name, dataset)
     if emptied or sealing:
         wrong += [Obstacle(dataset.name, *one) for one in stuck(system, dataset)]
     return made, [*wrong, *(_bare(dataset) if bare and gone else [])]
+
+
+def _parted(system: System, dataset: Dataset, rows: _Rows, theirs: _Theirs) -> list[Step]:
+    """The steps of rows that stay for somebody else: without what is hers, where that can go."""
+    groups: dict[tuple[Reason, frozenset[int]], list[Key]] = {}
+    for key, what in theirs.items():
+        if key in rows.keys:
+            groups.setdefault(what, []).append(key)
+    made = []
+    for (why, gone), keys in groups.items():
+        assign = siding.emptied(dataset, gone)
+        action = Action.OVERWRITE if assign else Action.RETAIN
+        table = rows.table(keys)
+        made.append(Step(0, system.name, dataset.name, action, table, assign=assign, reason=why))
+    made.sort(key=lambda s: sorted(s.assign))
+    return made
 
 
 def _bare(dataset: Dataset) -> list[Obstacle]:

@@ -14,12 +14,16 @@ REFERRED: Final = "Data of others refers to it."
 REFERRED_FROM_ROWS: Final = "Rows that stay for others refer to it."
 REFERRED_FROM: Final = "What stays of “{title}” refers to it."
 BARE: Final = "The row is kept for others, and nothing in it names the person."
+ONE_SIDE: Final = "It belongs to somebody else as well: only one side of it went."
+LAST_OWNER: Final = "It belongs to others as well, and goes with the last of them."
+PART_OF: Final = "It is part of “{title}”, which belongs to somebody else as well."
 RESTRICTED: Final = "Its use is restricted at her wish, so it stays until that is lifted."
 #: What follows the words of a law where the end is not known.
 UNDECIDED: Final = "How long is not decided yet, so no end can be named."
 UNDATED: Final = "No date to count from is known yet, so no end can be named."
 SENTENCES: Final = (
-    REFERRED, REFERRED_FROM_ROWS, REFERRED_FROM, BARE, RESTRICTED, UNDECIDED, UNDATED,
+    REFERRED, REFERRED_FROM_ROWS, REFERRED_FROM, BARE, ONE_SIDE, LAST_OWNER, PART_OF, RESTRICTED,
+    UNDECIDED, UNDATED,
 )  # fmt: skip
 
 
@@ -28,6 +32,13 @@ def for_others(words: str) -> bool:
     before, _, after = REFERRED_FROM.partition("{title}")
     of_title = words.startswith(before) and words.endswith(after)
     return of_title or words in (REFERRED, REFERRED_FROM_ROWS, BARE)
+
+
+def theirs(words: str) -> bool:
+    """Whether a row stays because it is somebody else's as well: who has it may use it."""
+    before, _, after = PART_OF.partition("{title}")
+    part = words.startswith(before) and words.endswith(after)
+    return part or words in (ONE_SIDE, LAST_OWNER)
 
 
 def told(words: str) -> str:

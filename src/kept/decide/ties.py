@@ -17,6 +17,7 @@ from typing import TypeAlias
 from kept.datamap.check import heirs
 from kept.datamap.map import DataMap, Dataset, Link, OnErase, Owner
 from kept.datamap.reach import Place
+from kept.datamap.sides import referred
 from kept.model.select import Batch, Join, KeyTable, Route, Select, by_key
 from kept.model.values import Value, forms, normal
 
@@ -122,6 +123,8 @@ def references(
             place = (system.name, dataset.name)
             its: dict[tuple[str, frozenset[tuple[str, str]]], Reference] = {}
             for link in (*dataset.links, *(foreign_keys or {}).get(place, ())):
+                if referred(dataset, link):
+                    continue
                 if link.system is None and link.to in system.datasets:
                     pairs = frozenset(zip(link.fields, link.on, strict=True))
                     one = Reference(link, (system.name, link.to), _followed(dataset, link))
@@ -182,7 +185,7 @@ def questions(
     `laws`: retention classes that a law keeps; `holds`: (system, dataset) of each explicit
     hold, None for all; `foreign_keys`: the real ones, as links (Store.datasets); `hidden`: places
     with rows that the search met and that are not among `found`, because an earlier erasure
-    retains them: they stay, and what they refer to cannot go.
+    retains them, or with rows that stay for others: what they refer to cannot go.
     """
     dates: dict[str, list[Select]] = {}
     clocks: dict[Place, str] = {}

@@ -12,6 +12,7 @@ from typing import Final
 from kept.controller import Controller, Place
 from kept.controls.registry import Finding, Looked, control, unasked
 from kept.datamap.map import Dataset, Field, OnErase, Stays
+from kept.datamap.sides import STAYING
 from kept.errors import StoreError
 from kept.model.plan import Mode
 from kept.policy.bundle import Bundle
@@ -131,6 +132,9 @@ def _looser(bundle: Bundle, copy: Dataset, source: Dataset) -> Iterator[tuple[st
     strict = (source.on_erase, OnErase.DELETE)
     if source.personal and copy.on_erase not in strict:
         yield "an erasure leaves more of it than at", f"write `erase: {source.on_erase.value}`"
+    if copy.shared in STAYING and copy.shared is not source.shared:
+        said = f"`shared: {source.shared.value}`" if source.shared else "no `shared:`"
+        yield "rows of several people stay longer than at", f"write {said}"
     if source.stays is Stays.ISOLATED and copy.stays is not Stays.ISOLATED:
         yield "what has to stay is not sealed, as it is at", "write `stays: isolated`"
     for name in sorted({f.name for f in source.personal} & copy.fields.keys()):

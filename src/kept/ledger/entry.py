@@ -304,7 +304,7 @@ _TABLE: Final = (
     _kind(1001, "step.done",
           "step:name action:name system:name dataset:name found:count changed:count"
           " retained:count isolated:count verified:flag attempt?:count class?:name until?:date"
-          " law?:name hold?:name mode?:mode word?:flag"),
+          " law?:name hold?:name mode?:mode word?:flag theirs?:flag"),
     _kind(1002, "step.failed",
           "step:name action:name system:name dataset?:name error:name attempt?:count"),
     _kind(1003, "data.collected",

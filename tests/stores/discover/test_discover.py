@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from tests.stores.discover import worlds
 
 from kept.datamap import check as checking
 from kept.datamap import load
-from kept.datamap.map import Owner
+from kept.datamap.map import Dataset, Link, Owner, Shared
 from kept.stores.discover import Discovery, discover, draft, owners
 from kept.stores.relational import SqlStore
 from kept.stores.sql import PostgreSQLStore, SQLiteStore
@@ -127,6 +128,12 @@ def english(
     return discover(store, year=2026)
 
 
+def drafted(found: Discovery, directory: Path) -> Mapping[str, Dataset]:
+    """The datasets of a draft, as they are read."""
+    (directory / "draft.yml").write_text(draft(found, "shop"), "utf-8")
+    return load.load({"shop": directory / "draft.yml"}).systems["shop"].datasets
+
+
 def kinds(found: Discovery, dataset: str) -> dict[str, Owner]:
     return {
         ".".join((*link.columns, *link.path)): link.kind
@@ -147,6 +154,7 @@ def test_whose_the_rows_are(english: Discovery) -> None:
 def test_a_row_of_two_people_is_shared_and_says_what_follows(english: Discovery) -> None:
     assert set(kinds(english, "Followers").values()) == {Owner.SHARED}
     assert (english.datasets["Followers"].outcome or "").startswith("delete when either")
+    assert "\n    shared: delete\n" in draft(english, "shop")
 
 
 def test_a_message_keeps_its_other_side(tmp_path: Path) -> None:
@@ -154,6 +162,11 @@ def test_a_message_keeps_its_other_side(tmp_path: Path) -> None:
     found = discover(store, year=2026)
     assert set(kinds(found, "messages").values()) == {Owner.SHARED}
     assert (found.datasets["messages"].outcome or "").startswith("anonymise one side")
+    made = drafted(found, tmp_path)["messages"]
+    assert made.shared is Shared.ONE_SIDE
+    assert {f.name: f.side for f in made.fields.values() if f.side} == dict.fromkeys(
+        ("contenu", "message"), "expediteur_id"
+    )
 
 
 def _gym() -> tuple[str, ...]:
@@ -232,6 +245,9 @@ def test_what_a_junction_table_ties_stays_until_the_last_owner_goes(
     assert any("household_members" in q.words for q in found.datasets["households"].questions)
     (tie,) = (k for k in found.datasets["household_members"].links if k.to == "households")
     assert tie.outcome == f"of `households`: {said}"
+    made = drafted(found, tmp_path)["households"]
+    assert made.shared is Shared.LAST_OWNER
+    assert made.links == (Link(("id",), "household_members", ("household_id",), Owner.SHARED),)
 
 
 @pytest.mark.parametrize("engine", ENGINES)

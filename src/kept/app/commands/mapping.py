@@ -110,12 +110,14 @@ def show(*, common: Common = COMMON) -> int:
                     "key": list(d.key),
                     "retention": d.retention,
                     "erase": d.on_erase.value,
+                    "shared": d.shared.value if d.shared else None,
                     "personal": personal,
                     "fields": len(d.fields),
                 }
             )
             rows.append(
-                (f"{system.name}.{d.name}", d.retention or "–", d.on_erase.value, len(d.fields),
+                (f"{system.name}.{d.name}", d.retention or "–",
+                 d.shared.value if d.shared else d.on_erase.value, len(d.fields),
                  ", ".join(personal) or "–")
             )  # fmt: skip
         systems.append(

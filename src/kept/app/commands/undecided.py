@@ -49,6 +49,18 @@ def undecided(datamap: DataMap, words: Vocabulary) -> Iterator[tuple[str, str, i
                 f" ({system.file}:{lines})",
                 len(unsaid),
             )
+        unshared = checking.unshared(system)
+        told |= {(d.name, "`shared: ") for d in unshared}
+        if unshared:
+            yield (
+                name,
+                f"still to decide: what follows when one of the people goes whose rows"
+                f" {many(len(unshared), 'dataset')} {'has' if len(unshared) == 1 else 'have'}"
+                f" ({', '.join(f'`{d.name}`' for d in unshared)}); now all personal fields are"
+                " emptied, also those of the others; write `shared: delete`, `one-side` or"
+                f" `last-owner` ({system.file}:{', '.join(str(d.line) for d in unshared)})",
+                len(unshared),
+            )
         bare = list(_unsaid_secrets(system))
         told |= {(d.name, "`secret: ") for d, _ in bare}
         if bare:

@@ -48,6 +48,7 @@ class Afterwards:
             s.counts.retained or s.counts.isolated
             for s in record.steps
             if (s.system, s.dataset) not in self.went
+            and not (s.reason is not None and reasons.theirs(s.reason.words))
         )
 
 

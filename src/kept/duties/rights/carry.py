@@ -14,6 +14,7 @@ from typing import Any, Final
 from kept.controller import Controller
 from kept.controller.execute import Outcome
 from kept.database import Connection
+from kept.decide import reasons
 from kept.duties.rights.anonymity import proven
 from kept.errors import DatabaseError, Obstructed
 from kept.ledger.entry import Entry, name
@@ -251,4 +252,6 @@ def step_entry(case: Case, number: int, r: StepResult, attempt: int, now: dt.dat
         if r.reason.law:
             body["law"] = name(r.reason.law)
         body["clauses"] = [r.reason.clause]
+        if reasons.theirs(r.reason.words):
+            body["theirs"] = True
     return Entry("step.done", now, body)

@@ -213,7 +213,8 @@ def _plan(
     datamap = controller.realised({system for system, _ in found})
     foreign = controller.foreign_keys()
     places = [(h.system, h.dataset) for h in holds] + list(standing)
-    asked = ties.questions(datamap, found, laws, places, foreign)
+    theirs = controller.sides(datamap, found, found)
+    asked = ties.questions(datamap, found, laws, places, foreign, theirs.places)
     dates, tied = controller.answer(asked)
     held = due.merge(
         due.statutory(datamap, found, laws, dates, tied, today),
@@ -224,7 +225,7 @@ def _plan(
         "erasure", datamap, found, held, tied,
         {s: a for s, a in controller.abilities.items() if s not in stayed.unread},
         people=len(entries), foreign_keys=foreign, unreached=stayed.unread,
-        clause=entries[0].reason.clause if entries else "",
+        clause=entries[0].reason.clause if entries else "", sides=theirs,
     )  # fmt: skip
     steps = []
     for s in made.steps:
@@ -285,7 +286,8 @@ def _settle(
     for step in made.steps:
         rows = {((step.system, step.dataset), ties.norm(k)) for k in step.keys.values}
         did.update(dict.fromkeys(rows, step.action))
-        if step.reason is not None:
+        # What is left to somebody else is theirs, and out of nobody's sight.
+        if step.reason is not None and not reasons.theirs(step.reason.words):
             why.update(dict.fromkeys(rows, step.reason))
             emptied |= rows if step.action is Action.OVERWRITE else set()
     failed = {

@@ -17,6 +17,7 @@ from typing import Any, Final
 from kept.controller import REGISTRY, Controller, Place
 from kept.controller.execute import Outcome
 from kept.datamap.reach import WEAK, shape
+from kept.decide import reasons
 from kept.decide.ties import norm
 from kept.duties.rights import carry, delivery, mailing, recipients, tasks
 from kept.duties.rights.child import forget
@@ -531,7 +532,8 @@ def _carry_out(
         raise
     tasks.overtake(controller, before.known, made, actor, now)
     unreached = made.unreached
-    ours = [s for s in made.steps if results[s.number].verified and s.reason is not None]
+    ours = [s for s in made.steps if results[s.number].verified and s.reason is not None
+            and not reasons.theirs(s.reason.words)]  # fmt: skip
     with controller.database.connection() as connection:
         controller.witness(case, ours, connection)
     complete = not (unreached or waiting) and all(r.settled for r in results.values())
@@ -641,6 +643,8 @@ def _shred(
         return None, []
     kept = set()
     for step in made.steps:
+        if step.reason is not None and reasons.theirs(step.reason.words):
+            continue  # somebody else's
         if step.action in (Action.RETAIN, Action.ISOLATE):
             kept.add(controller.datamap.dataset(step.system, step.dataset).retention)
     classes = {PERSON} | {r for r in controller.bundle.retention if r not in kept}

@@ -12,7 +12,7 @@ from kept.controller.mentions import Mentions, searched, unread_texts
 from kept.controller.others import Covering
 from kept.controls.registry import Finding, Looked, control, unasked
 from kept.datamap.map import OnErase
-from kept.decide import due, mentions
+from kept.decide import due, mentions, reasons
 from kept.decide.obstacles import unsearched as nowhere
 from kept.decide.ties import Key, norm
 from kept.duties.rights.package import Package
@@ -36,11 +36,16 @@ def redacted(
 ) -> Plan:
     """The plan with what becomes of texts of others that name the people."""
     about = controller.texts.known_by(people, found)
-    met = controller.texts.mentions(about, found)
+    hers, goes = _hers(plan, found)
+    met = controller.texts.mentions(about, hers)
     away = {**met.unreached, **dict(plan.unreached)}
     datamap = controller.realised({one.place[0] for one in met.found})
     needles = [tuple(dict.fromkeys((i.kind, i.value) for i in one)) for one in about]
-    rows = [(m.person, m.place, m.key, m.field) for m in met.found]
+    rows = [
+        (m.person, m.place, m.key, m.field)
+        for m in met.found
+        if m.field not in goes.get((m.place, norm(m.key)), ())
+    ]
     made = mentions.redacted(
         plan,
         datamap,
@@ -56,6 +61,27 @@ def redacted(
         for place, rows in sorted(met.spared.items())
     ]
     return replace(made, unreached=tuple(sorted(away.items())), warnings=(*made.warnings, *said))
+
+
+def _hers(
+    plan: Plan, found: Mapping[Place, KeyTable]
+) -> tuple[dict[Place, KeyTable], dict[tuple[Place, Key], Container[str]]]:
+    """Her rows without those that stay somebody else's, where she may be named in what stays; and
+    which fields of these go anyway.
+    """
+    goes: dict[tuple[Place, Key], Container[str]] = {
+        ((s.system, s.dataset), norm(key)): s.assign.keys()
+        for s in plan.steps
+        if s.reason is not None and reasons.theirs(s.reason.words)
+        for key in s.keys.values
+    }
+    hers = {
+        place: KeyTable(
+            table.fields, tuple(r for r in table.rows if (place, norm(r[1])) not in goes)
+        )
+        for place, table in found.items()
+    }
+    return hers, goes
 
 
 def left(

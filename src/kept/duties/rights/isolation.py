@@ -168,6 +168,7 @@ def _told(
         hold = body.get("hold")
         released = hold in holding.over if hold or "law" in body else bool(holding.over)
         stays = not released and (until is None or until > today)
+        stays = stays and not body.get("theirs")  # left to somebody else, and no way back to her
         if body["verified"] and stays and body["retained"] + body["isolated"]:
             standing[at, until] += body["retained"] + body["isolated"]
             isolated[at] += body["isolated"]

@@ -668,7 +668,7 @@ def _stays(
         return
     promises = sentences(controller.bundle)
     kept = [
-        (one, one.counts.retained + one.counts.isolated, one.reason)
+        (one, _staying(one), one.reason)
         for one in record.steps
         if (one.system, one.dataset) not in after.went
     ]
@@ -702,6 +702,13 @@ def _stays(
             (_as_of(controller, record, now),),
             tuple(points),
         )
+
+
+def _staying(one: StepRecord) -> int:
+    """Records of a step that stay, be it only for somebody else."""
+    theirs = one.reason is not None and reasons.theirs(one.reason.words)
+    emptied = one.counts.changed if theirs and one.action is Action.OVERWRITE else 0
+    return one.counts.retained + one.counts.isolated + emptied
 
 
 def _as_of(controller: Controller, record: Receipts, now: dt.datetime) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from kept.controller import REGISTRY, SUBJECT, Controller, Place
 from kept.controller.naming import recognised
 from kept.datamap.reach import shape
-from kept.decide import due, mentions, ties
+from kept.decide import due, mentions, reasons, ties
 from kept.decide.plan import plan as make_plan
 from kept.duties.rights import anonymity, carry, free_text, objection, restriction
 from kept.duties.rights.child import sealing
@@ -74,6 +74,7 @@ def draw_up(
     about: Sequence[Sequence[Identifier]] | None = None,
     replaced: Sequence[Named] = (),
     shown: bool = False,
+    also: Mapping[Place, KeyTable] | None = None,
 ) -> tuple[Plan, Known, dict[Place, KeyTable]]:
     """Find, hold against laws and holds, plan: the plan, everybody with all identifiers, and the
     values by which rows lead to others. Reads only; new doubtful matches are put in the
@@ -81,7 +82,8 @@ def draw_up(
     `values` are those that were found
     before; by `about` she is looked for in texts of others, beside what her rows say;
     `replaced` is what named her before it was corrected, as it was known when the case was begun.
-    `shown`: only to be shown, so what would be refused is a warning.
+    `shown`: only to be shown, so what would be refused is a warning. `also`: rows that she was
+    found in and is no more.
     """
     bundle = controller.bundle
     located = controller.locate(people, values=values)
@@ -112,7 +114,7 @@ def draw_up(
         located.warnings += covers.words
         called = covers.called if covers.unasked or located.unreached else ()
         met = covers.met
-    for place, table in stayed.tables.items():
+    for place, table in (*stayed.tables.items(), *(also or {}).items()):
         if place[0] not in located.unreached:
             rows = found[place].rows if place in found else ()
             found[place] = KeyTable(table.fields, tuple(dict.fromkeys((*rows, *table.rows))))
@@ -134,7 +136,9 @@ def draw_up(
     # A hold on her was placed on a number that an erasure forgot: what it keeps it keeps still.
     before = due.standing(stayed.held, {h.id for h in standing})
     places = [(h.system, h.dataset) for h in holds] + list(before)
-    asked = ties.questions(datamap, found, laws, places, foreign, located.hidden)
+    theirs = controller.sides(datamap, found, found, located.selects)
+    hidden = located.hidden | theirs.places
+    asked = ties.questions(datamap, found, laws, places, foreign, hidden)
     dates, tied = controller.answer(asked)
     today = now.astimezone(dt.UTC).date()
     scopes = [
@@ -162,7 +166,7 @@ def draw_up(
             *doubtful, *located.warnings, *stayed.words, *(REGISTRY_GOES,) * known_still,
             *free_text.unread(controller, located.unreached),
         ),
-        clause=_erasure_clause(controller),
+        clause=_erasure_clause(controller), sides=theirs,
     )  # fmt: skip
     made = controller.anonymity.settled(_once(controller, made, stayed.tables))
     made = free_text.redacted(controller, made, about or people, found, now)
@@ -288,7 +292,9 @@ def keep(
     retained = [
         (s.system, s.dataset, s.keys, s.reason)
         for s in made.steps
-        if s.reason is not None and s.action is not Action.DELETE
+        if s.reason is not None
+        and s.action is not Action.DELETE
+        and not reasons.theirs(s.reason.words)  # theirs to use, and no way back to her
     ]
     flat = [i for one in known.people for i in one]
     controller.suppressions.add(flat, now, source=ERASURE, connection=connection)
@@ -445,8 +451,16 @@ def ask_again(
     about = searched_by(known, made)
     with controller.database.connection() as connection:
         take_over(controller, case, about, (), connection)
+    shared, _, _ = controller.left_to_others(made.steps)
     again, _, values = draw_up(
-        controller, case, people, now, before.values, about=about, replaced=before.replaced
+        controller,
+        case,
+        people,
+        now,
+        before.values,
+        about=about,
+        replaced=before.replaced,
+        also=shared,
     )
     away = {system for system, _ in made.unreached}
     back = away - {system for system, _ in again.unreached}
@@ -460,12 +474,16 @@ def ask_again(
     concerned = away | {system for system, _ in hanging}
     abilities = controller.abilities
     planned: dict[Place, set[ties.Key]] = {}
+    others: set[tuple[str, str, ties.Key]] = set()  # left to somebody who may have gone as well
     for s in made.steps:
         if s.action is Action.REDACT:
             continue  # named in the same text again, or not at all
         # A row that went and is there again has to go again. Of what people answer for, only
         # their word is known: they are named by what she is asked for by, which never goes.
         asked = s.system in abilities and abilities[s.system].word
+        if s.reason is not None and reasons.theirs(s.reason.words):
+            for key in s.keys.values:
+                others.add((s.system, s.dataset, ties.norm(key)))
         if s.action is not Action.DELETE or (s.system, s.dataset) not in among or asked:
             keys = planned.setdefault((s.system, s.dataset), set())
             keys |= {ties.norm(key) for key in s.keys.values}
@@ -475,6 +493,8 @@ def ask_again(
         place = (s.system, s.dataset)
         if place in hanging and s.system not in stopped:
             old = planned.get(place, set())
+            if s.action is Action.DELETE:
+                old = {key for key in old if (*place, key) not in others}
             rows = tuple(row for row in s.keys.rows if ties.norm(row[1]) not in old)
             if rows:
                 table = KeyTable(s.keys.fields, rows)
@@ -574,13 +594,18 @@ def met_again(
         if new and place in among and not controller.abilities[place[0]].word:
             met[place] = len({key for _, key in new})
             whose |= {who for who, _ in new}
+    _, nobodys, silent = controller.left_to_others(made.steps)
+    for place, table in nobodys.items():
+        if place in among:
+            met[place] = met.get(place, 0) + len(table.values)
+            whose |= {who for who, _ in table.rows}
     about = searched_by(before.known, made)
     named, away = free_text.left(controller, about, there, now)
     for (place, _), people_ in named.items():
         if place in among:
             met[place] = met.get(place, 0) + 1
             whose |= people_
-    return met, whose, {**away, **located.unreached}
+    return met, whose, {**away, **located.unreached, **silent}
 
 
 def searched_by(known: Sequence[Sequence[Identifier]], made: Plan) -> list[list[Identifier]]:

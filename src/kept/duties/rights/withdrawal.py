@@ -14,6 +14,7 @@ from typing import Final
 
 from kept.controller import Controller, Located, Place
 from kept.database import Connection
+from kept.datamap.sides import sides
 from kept.decide import due, ties
 from kept.decide.effects import Effect
 from kept.decide.facts import known_basis
@@ -337,7 +338,11 @@ def _due(
     holds = controller.holds.applying(list(subjects), now)
     datamap = controller.realised({system for system, _ in found})
     foreign = controller.foreign_keys()
-    asked = ties.questions(datamap, found, laws, [(h.system, h.dataset) for h in holds], foreign)
+    several = any(sides(datamap.dataset(*place)) for place in found)
+    ways = controller.locate(people).selects if several else None
+    theirs = controller.sides(datamap, found, her.rows, ways)
+    places = [(h.system, h.dataset) for h in holds]
+    asked = ties.questions(datamap, found, laws, places, foreign, theirs.places)
     dates, tied = controller.answer(asked)
     today = now.astimezone(dt.UTC).date()
     scopes = [due.HoldScope(_restricted(controller), 0)] if _FROZEN in kinds else []
@@ -351,6 +356,7 @@ def _due(
     made = make_plan(
         "withdrawal", datamap, found, held, tied, abilities, people=len(people),
         foreign_keys=foreign, unreached=unreached, clause=_clause(controller),
+        sides=theirs,
     )  # fmt: skip
     # What a law keeps stays where it is: it is hers to ask for its erasure, which isolates it.
     steps = tuple(

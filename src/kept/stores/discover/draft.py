@@ -11,10 +11,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 
 from kept.datamap import others
-from kept.datamap.map import DataMap, Dataset, Field, Link, OnErase, Owner, System
+from kept.datamap.map import DataMap, Dataset, Field, Link, OnErase, Owner, Shared, System
+from kept.datamap.sides import STAYING, wrong
+from kept.stores.discover.names import listed, words
+from kept.stores.discover.owners import LAST_OWNER, ONE_SIDE, PAIR
 from kept.stores.discover.shapes import Discovered, Discovery, Found, Verdict
 from kept.stores.discover.words import LOG_IN, SECRET_TYPES, secretive
 from kept.terms.vocabulary import SHIPPED
@@ -29,6 +33,13 @@ _NAMED: Final = (
     " passage goes) or `delete`"
 )
 _OTHERS: Final = "does it name somebody else? say `others: staff`, `others: person` or `others: no`"
+#: Whose words a message holds: the side that sent it.
+_WRITES: Final = listed(
+    "from sender author writer von absender autor expediteur auteur emisor remitente autor"
+)
+_TEXTS: Final = listed("message body text content subject note betreff nachricht mensaje inhalt")
+#: What names of columns share without saying whose they are.
+_NOISE: Final = listed("id no number nr key ref user person member customer")
 #: What stands in a column that may not be null when the person in it is gone.
 _ERASED: Final = {
     "text": "erased", "other": "erased", "integer": '"0"', "decimal": '"0"', "real": '"0"',
@@ -75,17 +86,22 @@ def _dataset(
     view = table.view
     personal = [n for n, v in one.fields.items() if v.category is not None and not view]
     links = [link for link in one.links if _sayable(found, link)]
+    if one.outcome == LAST_OWNER:
+        together = [*links, *_together(found, name)]
+        if _outcome(one, together, key_of(one))[0] is not None:
+            links = together
     shared = any(link.kind is Owner.SHARED for link in links)
+    key = key_of(one)
+    word, asked, sides = _outcome(one, links, key) if shared else (None, None, {})
     if name in found.unseen:
         yield f"  # ? what does {_word(name)} hold? It could not be read; only names were judged"
     for question in one.questions:
         yield f"  # ? {_comment(question.words)}"
-    if one.outcome:
+    if one.outcome and word is None:
         yield f"  # for several people: {_comment(one.outcome)}"
     yield f"  {_word(name)}:"
     if view:
         yield "    title: a view; its rows are those of the tables behind it"
-    key = table.key or _whole(one)
     unsure = "" if table.key else "  # ? does this name one row? Nothing promises it"
     yield f"    key: [{', '.join(map(_word, key))}]{unsure}"
     if personal:
@@ -103,19 +119,21 @@ def _dataset(
             " `derived`, `others` or `own`; a field with a category needs its own"
         )
     if shared:
-        yield "    erase: overwrite"
+        said = f"shared: {word.value}" if word else "erase: overwrite"
+        yield f"    {said}  # ? {asked}" if asked else f"    {said}"
     elif not personal and all(link.kind is Owner.ACCESSED and not link.ask for link in links):
         yield "    erase: never"
     mapped = _mapped(one, links, key)
     whole = DataMap({"": System("", datasets={name: mapped})})
     theirs = {} if view else dict(others.unsaid(whole, ("", name)))
+    parted = _ties(links, key) if word in STAYING else ()
     yield "    fields:"
     for column in table.columns.values():
         verdict = one.fields.get(column.name) or Verdict(None, 0.5)
-        stays = shared or _referred(found, name)
+        stays = (shared and word is not Shared.DELETE) or _referred(found, name)
         yield from _field(
             column.name, column.type, column.nullable, verdict, key, view, stays,
-            theirs.get(column.name),
+            theirs.get(column.name), sides.get(column.name), tie=column.name in parted,
         )  # fmt: skip
     if links:
         yield "    links:"
@@ -124,6 +142,78 @@ def _dataset(
     for link in one.links:
         if not _sayable(found, link):
             yield f"    # {_unsayable(link)}"
+
+
+def key_of(one: Discovered) -> tuple[str, ...]:
+    """By what the draft names a row."""
+    return one.profile.table.key or _whole(one)
+
+
+def _outcome(
+    one: Discovered, links: list[Found], key: tuple[str, ...]
+) -> tuple[Shared | None, str | None, dict[str, tuple[str, str | None]]]:
+    """What follows when one of the people goes, what is asked of that, and whose each field is;
+    None where the map could not say it of these columns.
+    """
+    held = {name for name, v in one.fields.items() if v.category is not None}
+    tied = {c for link in links for c in link.columns}
+    words_ = {PAIR: Shared.DELETE, ONE_SIDE: Shared.ONE_SIDE}
+    word = words_.get(one.outcome or "", Shared.LAST_OWNER)
+    if word is Shared.DELETE:
+        ask = "does it say nothing but that they are tied? Else write `one-side` or `last-owner`"
+        return word, ask if held - tied else None, {}
+    sides = _sides(one, links, key) if word is Shared.ONE_SIDE else {}
+    mapped = _mapped(one, links, key)
+    fields = {n: replace(f, side=sides[n][0] if n in sides else None)
+              for n, f in mapped.fields.items()}  # fmt: skip
+    if any(wrong(replace(mapped, shared=word, fields=fields))):
+        return None, "what follows when one of them goes? All that is personal is emptied", {}
+    return word, None, sides
+
+
+def _together(found: Discovery, name: str) -> Iterator[Found]:
+    """The link by which the rows of a thing are those people's whom a table between ties to it."""
+    for other, one in found.datasets.items():
+        for link in one.links:
+            if link.to == name and link.outcome == f"of `{name}`: {LAST_OWNER}":
+                yield Found(
+                    link.on, other, link.columns, link.confidence,
+                    (f"several people are tied to it by `{other}`",), kind=Owner.SHARED,
+                )  # fmt: skip
+
+
+def _ties(links: list[Found], key: tuple[str, ...]) -> tuple[str, ...]:
+    """The columns that tie one of the people alone, a side each."""
+    both = [link for link in links if link.kind is Owner.SHARED]
+    return tuple(
+        link.columns[0] for link in both if len(link.columns) == 1 and link.columns[0] not in key
+    )
+
+
+def _sides(
+    one: Discovered, links: list[Found], key: tuple[str, ...]
+) -> dict[str, tuple[str, str | None]]:
+    """Field → whose it is, of the columns of the links, and what is asked of that."""
+    ties = _ties(links, key)
+    sender = next((c for c in ties if _WRITES & set(words(c))), None)
+    said: dict[str, tuple[str, str | None]] = {}
+    for name, verdict in one.fields.items():
+        if verdict.category is None or name in key or any(name in li.columns for li in links):
+            continue
+        mine = next((c for c in ties if c != name and _stem(c) & _stem(name)), None)
+        if mine is not None and verdict.identifies:
+            said[name] = (mine, None)
+        elif verdict.identifies:
+            said[name] = (ties[0], "whose is it? She would be found by it when she is gone")
+        elif verdict.free_text or one.profile.look(name).prose or _TEXTS & set(words(name)):
+            whose = sender or ties[0]
+            ask = None if sender else "whose words are these?"
+            said[name] = (whose, ask)
+    return said
+
+
+def _stem(name: str) -> set[str]:
+    return set(words(name)) - _NOISE
 
 
 def _mapped(one: Discovered, links: list[Found], key: tuple[str, ...]) -> Dataset:
@@ -156,6 +246,9 @@ def _field(
     view: bool,
     stays: bool,
     theirs: str | None,
+    side: tuple[str, str | None] | None = None,
+    *,
+    tie: bool = False,
 ) -> Iterator[str]:
     category = None if view else verdict.category
     parts = {"type": kind}
@@ -169,13 +262,17 @@ def _field(
             parts |= dict.fromkeys(("secret",), "true")
     if not nullable:
         parts["nullable"] = "false"
-        if category is not None and stays and name not in key and kind in _ERASED:
+        if ((category is not None and stays) or tie) and name not in key and kind in _ERASED:
             parts["overwrite"] = _erased(verdict, key, kind)
+    if side is not None and category is not None:
+        parts["side"] = _word(side[0])
     said = "; ".join(verdict.evidence)
     asked = [verdict.ask] if verdict.ask else []
     unsaid = category is not None and "secret" not in parts and kind in SECRET_TYPES
     if unsaid and secretive(name):
         asked.append("is it a secret? It is named like one: say `secret: true` or `secret: false`")
+    if side is not None and side[1] and category is not None:
+        asked.append(side[1])
     if theirs is not None:
         asked.append(f"{_OTHERS}: {theirs}")
     if "free_text" in parts:

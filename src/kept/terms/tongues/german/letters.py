@@ -6,6 +6,15 @@ from typing import Final
 SAID: Final = {
     # — why something stays —
     "Data of others refers to it.": "Daten anderer verweisen darauf.",
+    "It belongs to somebody else as well: only one side of it went.": (
+        "Es gehört auch jemand anderem: Nur eine Seite davon ist weg."
+    ),
+    "It belongs to others as well, and goes with the last of them.": (
+        "Es gehört auch anderen und geht mit dem Letzten von ihnen."
+    ),
+    "It is part of “{title}”, which belongs to somebody else as well.": (
+        "Es ist Teil von „{title}“, und das gehört auch jemand anderem."
+    ),
     "Rows that stay for others refer to it.": "Einträge, die für andere bleiben, verweisen darauf.",
     "What stays of “{title}” refers to it.": "Was von „{title}“ bleibt, verweist darauf.",
     "The row is kept for others, and nothing in it names the person.": "Der Eintrag bleibt für andere, und nichts darin nennt Sie.",

@@ -1,0 +1,308 @@
+"""Rows of several people, read: by which link they are hers, and whether anybody else is left.
+
+One question per dataset and link, for all rows and people of a plan. Somebody is left at the end
+of a link where a row is that is not hers, was not retained for somebody who was erased, and holds
+more than an erasure leaves. Where that cannot be asked, somebody is taken to be there.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from kept.controller.retained import hidden, named, read
+from kept.datamap.map import DataMap, Dataset, Link, OnErase, Owner
+from kept.datamap.overwrite import assignment
+from kept.datamap.reach import Place
+from kept.datamap.sides import Side, sides
+from kept.decide.sides import Kept, Seen, Sides
+from kept.decide.sides import kept as decide
+from kept.decide.ties import Key, norm
+from kept.errors import StoreError
+from kept.model.change import Const, Template
+from kept.model.select import KeyTable, Route, Select, by_key
+from kept.model.values import Value, fold, forms
+from kept.records.locator import Veil
+from kept.stores.base import Store
+from kept.stores.rows import fill
+
+Row = Mapping[str, Value]
+
+
+@dataclass(slots=True)
+class Reader:
+    """Reads for one plan. `own`: all rows of its people; `selects`: how they were found, per
+    system; `foreign`: the real foreign keys.
+    """
+
+    datamap: DataMap
+    stores: Mapping[str, Store]
+    veil: Callable[[], Veil]
+    own: Mapping[Place, KeyTable]
+    selects: Mapping[str, Sequence[Select]]
+    foreign: Mapping[Place, Iterable[Link]]
+    _veil: Veil | None = field(default=None, init=False)
+
+    def look(self, found: Mapping[Place, KeyTable]) -> Sides:
+        """What becomes of those of the rows `found` that are several people's. StoreError."""
+        kept: dict[Place, dict[Key, Kept]] = {}
+        for place, table in found.items():
+            dataset = self.datamap.dataset(*place)
+            if sides(dataset) and table.rows and not self.stores[place[0]].abilities.word:
+                kept[place] = decide(dataset, self.seen(place, table))
+        return Sides(kept, self._along(found, kept) if any(kept.values()) else {})
+
+    def there(
+        self, rows: Mapping[Place, KeyTable]
+    ) -> tuple[dict[Place, KeyTable], dict[Place, KeyTable], dict[str, str]]:
+        """Those of the rows that are there, those of them that are nobody's, and which systems
+        could not be asked.
+        """
+        found: dict[Place, KeyTable] = {}
+        nobodys: dict[Place, KeyTable] = {}
+        away: dict[str, str] = {}
+        for place, table in rows.items():
+            try:
+                with self.stores[place[0]].session() as session:
+                    met = session.keys([by_key(place[1], table)]).get(place[1])
+                if met is None or not met.rows:
+                    continue
+                found[place] = met
+                if sides(self.datamap.dataset(*place)):
+                    seen = self.seen(place, met)
+                    left = {key for key, row in seen.items() if not row.others}
+                    hers = tuple(row for row in met.rows if norm(row[1]) in left)
+                    nobodys.update({place: KeyTable(met.fields, hers)} if hers else {})
+            except StoreError as problem:
+                away[place[0]] = str(problem)
+        return found, nobodys, away
+
+    def seen(self, place: Place, table: KeyTable) -> dict[Key, Seen]:
+        """Each row that is there, by its key."""
+        dataset = self.datamap.dataset(*place)
+        both = sides(dataset)
+        rows = self._rows(place, table)
+        hers = [self._hers(place, side) for side in both]
+        live = [self._live(place, side, rows, mine)
+                for side, mine in zip(both, hers, strict=True)]  # fmt: skip
+        return {
+            key: Seen(
+                frozenset(i for i, those in enumerate(hers) if key in those),
+                frozenset(i for i, those in enumerate(live) if key in those),
+                tuple(self._refers(place, row)),
+            )
+            for key, row in rows.items()
+        }
+
+    def _rows(self, place: Place, table: KeyTable) -> dict[Key, Row]:
+        found: dict[Key, Row] = {}
+        dataset = self.datamap.dataset(*place)
+        names = [n for link in self._links(place) for n in link.fields if n in dataset.fields]
+        fields = tuple(dict.fromkeys((*dataset.key, *names)))
+        with self.stores[place[0]].session() as session:
+            for _, batch in session.read([by_key(place[1], table, fields)]):
+                for row in batch.rows:
+                    said = dict(zip(batch.columns, row, strict=True))
+                    found[norm(tuple(said[n] for n in dataset.key))] = said
+        return found
+
+    def _links(self, place: Place) -> Iterator[Link]:
+        yield from self.datamap.dataset(*place).links
+        yield from self.foreign.get(place, ())
+
+    def _refers(
+        self, place: Place, row: Row
+    ) -> Iterator[tuple[tuple[tuple[str, ...], str, tuple[str, ...]], Key]]:
+        for link in self._links(place):
+            if link.system is None:
+                # What the map does not name cannot be read, and may refer to anybody.
+                on = link.on if row.keys() >= set(link.fields) else ()
+                yield (link.fields, link.to, on), norm(tuple(row.get(n, "") for n in link.fields))
+
+    def _hers(self, place: Place, side: Side) -> frozenset[Key]:
+        """The rows that a side leads to for people of the plan."""
+        return self._found(place, lambda path, fields: side.finds(path, fields))
+
+    def _found(
+        self, place: Place,
+        by: Callable[[tuple[tuple[str, ...], str] | None, tuple[str, ...]], bool],
+    ) -> frozenset[Key]:  # fmt: skip
+        """The rows that are found along those of the ways that `by` takes."""
+        for select in self.selects.get(place[0], ()):
+            if select.dataset != place[1]:
+                continue
+            routes = tuple(
+                r for r in select.routes
+                if by((r.path[0].fields, r.path[0].to) if r.path else None, r.fields)
+            )  # fmt: skip
+            if routes:
+                with self.stores[place[0]].session() as session:
+                    one = Select(select.dataset, select.key, routes, select.only)
+                    tables = session.keys([one])
+                    table = tables.get(place[1], KeyTable(select.key))
+                    return frozenset(norm(key) for key in table.values)
+        return frozenset()
+
+    def _live(
+        self, place: Place, side: Side, rows: Mapping[Key, Row], hers: frozenset[Key]
+    ) -> frozenset[Key]:
+        """The rows on whose side somebody is who stays."""
+        link, dataset = side.link, self.datamap.dataset(*place)
+        to = (link.system or place[0], link.to)
+        alone = set(self.datamap.dataset(*to).key) <= set(link.on)
+        asked = {
+            key: tuple(row[n] for n in link.fields)
+            for key, row in rows.items()
+            if not (alone and key in hers) and not _nobody(dataset, side, row)
+        }
+        return self._with(to, link.on, link, dataset, asked)
+
+    def _with(
+        self, to: Place, on: tuple[str, ...], link: Link, dataset: Dataset,
+        asked: Mapping[Key, tuple[Value, ...]],
+    ) -> frozenset[Key]:  # fmt: skip
+        store = self.stores.get(to[0])
+        if not asked or store is None or store.abilities.word:
+            return frozenset(asked)
+        values = {value: n for n, value in enumerate(dict.fromkeys(asked.values()))}
+        there = self.datamap.dataset(*to)
+        try:
+            met = _matching(store, there, on, dataset, link.fields, list(values))
+            stays = self._people(to, [key for keys in met.values() for key in keys])
+        except StoreError:
+            return frozenset(asked)
+        return frozenset(
+            row for row, value in asked.items()
+            if any(norm(key) in stays for key in met.get(values[value], ()))
+        )  # fmt: skip
+
+    def _people(self, place: Place, keys: Sequence[Key]) -> frozenset[Key]:
+        """Those of these rows that are somebody's who is not of the plan and was not erased."""
+        mine = {norm(key) for key in self.own[place].values} if place in self.own else set()
+        left = [key for key in dict.fromkeys(keys) if norm(key) not in mine]
+        if not left:
+            return frozenset()
+        if self._veil is None:
+            self._veil = self.veil()
+        dataset = self.datamap.dataset(*place)
+        away = hidden(self._veil, self.stores, place, dataset.key, left)
+        left = [key for key, hide in zip(left, away, strict=True) if not hide]
+        if left and dataset.on_erase is OnErase.OVERWRITE:
+            table = KeyTable(dataset.key, tuple((0, key) for key in left))
+            rows = read(self.stores, place, table)
+            left = [k for k in left if named(k) in rows and not _empty(dataset, rows[named(k)])]
+        return frozenset(map(norm, left))
+
+    def _along(
+        self, found: Mapping[Place, KeyTable], kept: Mapping[Place, Mapping[Key, Kept]]
+    ) -> dict[Place, dict[Key, Place]]:
+        """Rows that are hers only because they belong to a row that stays: they stay with it."""
+        along: dict[Place, dict[Key, Place]] = {}
+        staying: dict[Place, set[Key]] = {p: set(keys) for p, keys in kept.items() if keys}
+        todo = list(staying)
+        while todo:
+            above = todo.pop()
+            for place, table in found.items():
+                dataset = self.datamap.dataset(*place)
+                if sides(dataset) or not table.rows or self.stores[place[0]].abilities.word:
+                    continue
+                for link in dataset.links:
+                    to = (link.system or place[0], link.to)
+                    if to != above or link.kind is Owner.ACCESSED:
+                        continue
+                    with_it = self._hang(place, link, above, staying[above]) - self._apart(
+                        place, staying
+                    )
+                    with_it &= {norm(key) for key in table.values}
+                    new = with_it - staying.get(place, set())
+                    if new:
+                        along.setdefault(place, {}).update(dict.fromkeys(new, above))
+                        staying.setdefault(place, set()).update(new)
+                        todo.append(place)
+        return along
+
+    def _hang(self, place: Place, link: Link, above: Place, staying: set[Key]) -> set[Key]:
+        """Rows that belong to rows that stay."""
+        there = self.datamap.dataset(*above)
+        table = self.own[above]
+        rows = tuple((0, key) for key in table.values if norm(key) in staying)
+        fields = tuple(dict.fromkeys((*there.key, *link.on)))
+        values: dict[tuple[Value, ...], None] = {}
+        with self.stores[above[0]].session() as session:
+            select = by_key(above[1], KeyTable(there.key, rows), fields)
+            for _, batch in session.read([select]):
+                for row in batch.rows:
+                    said = dict(zip(batch.columns, row, strict=True))
+                    values[tuple(said[n] for n in link.on)] = None
+        dataset = self.datamap.dataset(*place)
+        met = _matching(self.stores[place[0]], dataset, link.fields, there, link.on, list(values))
+        return {norm(key) for keys in met.values() for key in keys}
+
+    def _apart(self, place: Place, staying: Mapping[Place, set[Key]]) -> frozenset[Key]:
+        """Rows that are hers by something else than rows that may stay."""
+        dataset = self.datamap.dataset(*place)
+        ours = [
+            link for link in dataset.links
+            if link.kind is not Owner.ACCESSED and (link.system or place[0], link.to) in staying
+        ]  # fmt: skip
+
+        def apart(path: tuple[tuple[str, ...], str] | None, fields: tuple[str, ...]) -> bool:
+            if path is not None:
+                return path not in {(link.fields, link.to) for link in ours}
+            return fields != dataset.key and fields not in {link.fields for link in ours}
+
+        return self._found(place, apart)
+
+
+def _nobody(dataset: Dataset, side: Side, row: Row) -> bool:
+    """Whether a row names nobody on a side: a null, or what stands there instead of somebody."""
+    for name in side.link.fields:
+        value, item = row.get(name), dataset.fields[name]
+        if value is None:
+            return True
+        if name in side.ties and item.overwrite is not None:
+            match assignment(item):
+                case Const(instead) if instead == value:
+                    return True
+                case Template(text) if fill(text, row) == value:
+                    return True
+    return False
+
+
+def _empty(dataset: Dataset, row: Row) -> bool:
+    """Whether a row holds what an erasure puts there, and nothing that names anybody."""
+    for item in dataset.personal:
+        if item.name in dataset.key or item.computed is not None:
+            continue
+        how = assignment(item)
+        wanted = fill(how.text, row) if isinstance(how, Template) else how.value
+        if row.get(item.name) != wanted:
+            return False
+    return True
+
+
+def _matching(
+    store: Store, there: Dataset, on: tuple[str, ...], here: Dataset, fields: tuple[str, ...],
+    values: Sequence[tuple[Value, ...]],
+) -> dict[int, list[Key]]:  # fmt: skip
+    """Number of a value → keys of the rows of `there` that hold it."""
+    types = [there.fields[name].type for name in on]
+    folded = types == ["text"] and (
+        there.fields[on[0]].folded or here.fields[fields[0]].folded
+    ) and here.fields[fields[0]].type == "text"  # fmt: skip
+    rows = []
+    for number, value in enumerate(values):
+        held = [forms(v, t) for v, t in zip(value, types, strict=True)]
+        for one in itertools.product(*held):
+            if None not in one:
+                rows.append((number, tuple(fold(str(v)) for v in one) if folded else one))
+    if not rows:
+        return {}
+    route = Route(KeyTable(on, tuple(dict.fromkeys(rows))), (), folded)
+    met: dict[int, list[Key]] = {}
+    with store.session() as session:
+        tables = session.keys([Select(there.name, there.key, (route,))])
+    for number, key in tables.get(there.name, KeyTable(there.key)).rows:
+        met.setdefault(number, []).append(key)
+    return met

@@ -1,0 +1,454 @@
+"""Rows of several people: what follows when one of them goes, as the map says, on each engine."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from kept import deployment
+from kept.app.commands.undecided import undecided
+from kept.controller import Controller
+from kept.controls.registry import Finding
+from kept.datamap.check import compare, unshared
+from kept.decide import reasons
+from kept.duties import rights
+from kept.duties.rights.erased import erased_stay_erased
+from kept.duties.rights.isolation import what_is_kept_ends
+from kept.duties.rights.letter import letter
+from kept.errors import Obstructed
+from kept.records.actor import OPERATOR
+from kept.stores.sql import PostgreSQLStore
+from kept.terms.identifiers import parse
+from kept.terms.tongues import speaking
+from kept.terms.vocabulary import SHIPPED
+from tests.mariadb import Mariadb
+from tests.stores.engines import opened
+from tests.world import NOW, REFERENCE, edit
+
+Row = tuple[Any, ...]
+
+TABLES = {
+    "member": "id integer primary key, email varchar(90), name varchar(90)",
+    "message": "id integer primary key, from_id integer, to_id integer, body varchar(90)",
+    "attachment": "id integer primary key, message_id integer, file varchar(90)",
+    "friend": "id integer primary key, one integer, other integer",
+    "household": "id integer primary key, title varchar(90)",
+    "resident": "id integer primary key, household_id integer, member_id integer",
+}
+ROWS: dict[str, list[Row]] = {
+    "member": [(1, "ana@example.org", "Ana"), (2, "ben@example.org", "Ben"),
+               (3, "cleo@example.org", "Cleo")],
+    "message": [(1, 1, 2, "from ana to ben"), (2, 2, 1, "from ben to ana"),
+                (3, 1, 1, "ana to herself"), (4, 2, 3, "from ben to cleo"),
+                (5, 1, None, "from ana to nobody"), (6, 1, 99, "to somebody long gone")],
+    "attachment": [(1, 1, "of ana to ben"), (2, 2, "of ben to ana"), (3, 3, "ana's own"),
+                   (4, 4, "of others")],
+    "friend": [(1, 1, 2), (2, 2, 3)],
+    "household": [(1, "Ana and Ben"), (2, "Ana alone"), (3, "Ben and Cleo")],
+    "resident": [(1, 1, 1), (2, 1, 2), (3, 2, 1), (4, 3, 2), (5, 3, 3)],
+}  # fmt: skip
+MAP = """
+system: club
+title: Club
+country: US
+datasets:
+  member:
+    title: Members
+    key: [id]
+    origin: provided
+    retention: account
+    activities: [account]
+    fields:
+      id: {type: integer, category: identifier.account, identifies: account, nullable: false}
+      email: {category: contact.email, identifies: email, overwrite: "erased-{id}@erased.invalid"}
+      name: {category: contact.name, overwrite: erased}
+  message:
+    title: Messages
+    key: [id]
+    origin: provided
+    retention: messages
+    activities: [communicate]
+    shared: one-side
+    fields:
+      id: {type: integer, nullable: false}
+      from_id: {type: integer, category: identifier.account}
+      to_id: {type: integer, category: identifier.account}
+      body: {category: free-text, free_text: true, overwrite: gone, side: from_id}
+    links:
+      - {fields: [from_id], to: member, on: [id], kind: shared}
+      - {fields: [to_id], to: member, on: [id], kind: shared}
+  attachment:
+    title: Attachments
+    key: [id]
+    origin: provided
+    retention: messages
+    activities: [communicate]
+    fields:
+      id: {type: integer, nullable: false}
+      message_id: {type: integer}
+      file: {category: free-text, free_text: true, overwrite: gone}
+    links:
+      - {fields: [message_id], to: message, on: [id], kind: owned-by}
+  friend:
+    title: Friends
+    key: [id]
+    origin: provided
+    retention: account
+    activities: [account]
+    shared: delete
+    fields:
+      id: {type: integer, nullable: false}
+      one: {type: integer, category: identifier.account}
+      other: {type: integer, category: identifier.account}
+    links:
+      - {fields: [one], to: member, on: [id], kind: shared}
+      - {fields: [other], to: member, on: [id], kind: shared}
+  household:
+    title: Households
+    key: [id]
+    origin: provided
+    retention: account
+    activities: [account]
+    shared: last-owner
+    fields:
+      id: {type: integer, nullable: false}
+      title: {category: account}
+    links:
+      - {fields: [id], to: resident, on: [household_id], kind: shared}
+  resident:
+    title: Who lives where
+    key: [id]
+    origin: provided
+    retention: account
+    activities: [account]
+    fields:
+      id: {type: integer, nullable: false}
+      household_id: {type: integer}
+      member_id: {type: integer, category: identifier.account}
+    links:
+      - {fields: [member_id], to: member, on: [id], kind: owned-by}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Club:
+    """A deployment over one engine, and a way by hand into it."""
+
+    directory: Path
+    engine: str
+    url: str
+
+    def rows(self, table: str) -> list[Row]:
+        """All rows, by their number."""
+        names = [c.split()[0] for c in TABLES[table].split(", ")]
+        if self.engine == "parquet":
+            read = pq.read_table(self.directory / "lake" / table).to_pylist()
+            return sorted(tuple(row[n] for n in names) for row in read)
+        return self.by_hand(f"SELECT {', '.join(names)} FROM {table} ORDER BY 1")
+
+    def by_hand(self, statement: str) -> list[Row]:
+        """A statement of our own."""
+        if self.engine == "sqlite":
+            with closing(sqlite3.connect(self.url.removeprefix("sqlite:///"))) as c, c:
+                return [tuple(row) for row in c.execute(statement)]
+        if self.engine == "mariadb":
+            with opened(self.url) as maria, maria.cursor() as cursor:
+                cursor.execute(statement)
+                maria.commit()
+                return [tuple(row) for row in cursor.fetchall()]
+        with psycopg.connect(self.url) as pg:
+            done = pg.execute(statement)
+            return [tuple(row) for row in done.fetchall()] if done.description else []
+
+    def fill(self) -> None:
+        """The tables with their rows."""
+        for table, columns in TABLES.items():
+            names = [c.split()[0] for c in columns.split(", ")]
+            if self.engine == "parquet":
+                folder = self.directory / "lake" / table
+                folder.mkdir(parents=True)
+                types = [pa.int64() if " integer" in c else pa.string()
+                         for c in columns.split(", ")]  # fmt: skip
+                shape = pa.schema(list(zip(names, types, strict=True)))
+                for part in range(2):
+                    said = [dict(zip(names, r, strict=True)) for r in ROWS[table][part::2]]
+                    pq.write_table(pa.Table.from_pylist(said, shape), folder / f"{part}.parquet")
+                continue
+            self.by_hand(f"CREATE TABLE {table} ({columns})")
+            for row in ROWS[table]:
+                values = ", ".join("NULL" if v is None else repr(v) if isinstance(v, int)
+                                   else "'" + v.replace("'", "''") + "'" for v in row)  # fmt: skip
+                self.by_hand(f"INSERT INTO {table} VALUES ({values})")
+
+
+@pytest.fixture
+def make(tmp_path: Path, kept_url: str, request: pytest.FixtureRequest) -> Callable[[str], Club]:
+    def made(engine: str) -> Club:
+        directory = tmp_path / "club"
+        directory.mkdir()
+        fixture = {"postgresql": "fresh_pg_url", "mariadb": "fresh_maria_url"}.get(engine)
+        url = {"sqlite": f"sqlite:///{directory / 'club.sqlite'}", "parquet": "lake"}.get(engine)
+        club = Club(directory, engine, url or str(request.getfixturevalue(str(fixture))))
+        club.fill()
+        (directory / "club.yml").write_text(MAP, "utf-8")
+        (directory / "kept.toml").write_text(
+            f'bundle = "{REFERENCE}"\ndatabase = "{kept_url}"\n\n[systems.club]\n'
+            f'store = "{engine}"\nurl = "{club.url}"\nmode = "act"\nmap = "club.yml"\n',
+            "utf-8",
+        )
+        return club
+
+    return made
+
+
+ENGINES = [
+    "postgresql",
+    pytest.param("mariadb", marks=pytest.mark.skipif(not Mariadb.here(), reason="no MariaDB")),
+    "sqlite",
+    "parquet",
+]
+
+
+def _request(email: str) -> rights.Request:
+    people = ((parse(f"email={email}"),),)
+    return rights.Request(people, actor="ana", role="operator", evidence="a card")
+
+
+def _erase(club: Club, email: str) -> rights.EraseAnswer:
+    with Controller.open(deployment.read(club.directory)) as controller:
+        return rights.erase(controller, _request(email), NOW)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_each_row_of_several_people_becomes_what_the_map_says(
+    make: Callable[[str], Club], engine: str
+) -> None:
+    club = make(engine)
+    ana = _erase(club, "ana@example.org")
+    assert ana.complete, ana
+    assert club.rows("member") == ROWS["member"][1:]
+    # What she wrote is gone, and she; what was written to her stands as whose it is has it.
+    assert club.rows("message") == [
+        (1, None, 2, "gone"), (2, 2, None, "from ben to ana"), (4, 2, 3, "from ben to cleo"),
+    ]  # fmt: skip
+    assert club.rows("attachment") == [ROWS["attachment"][i] for i in (0, 1, 3)]
+    assert club.rows("friend") == [(2, 2, 3)]
+    assert club.rows("household") == [(1, "Ana and Ben"), (3, "Ben and Cleo")]
+    assert club.rows("resident") == [(2, 1, 2), (4, 3, 2), (5, 3, 3)]
+    ben = _erase(club, "ben@example.org")
+    assert ben.complete, ben
+    assert club.rows("message") == [(4, None, 3, "gone")]
+    assert club.rows("attachment") == [(4, 4, "of others")]
+    assert club.rows("friend") == []
+    assert club.rows("household") == [(3, "Ben and Cleo")]
+    cleo = _erase(club, "cleo@example.org")
+    assert cleo.complete, cleo
+    assert [club.rows(table) for table in TABLES] == [[]] * len(TABLES)
+
+
+def test_of_two_who_go_at_once_the_later_takes_what_is_nobodys(
+    make: Callable[[str], Club], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    club = make("postgresql")
+    execute = Controller.execute
+    answers: list[rights.EraseAnswer] = []
+
+    def late(self: Controller, *arguments: Any, **named: Any) -> Any:
+        monkeypatch.setattr(Controller, "execute", execute)
+        # Her plan is sealed, and nothing is written: each of them sees the other there.
+        answers.append(_erase(club, "ben@example.org"))
+        assert (1, 1, None, "from ana to ben") in club.rows("message")
+        return execute(self, *arguments, **named)
+
+    monkeypatch.setattr(Controller, "execute", late)
+    answers.append(_erase(club, "ana@example.org"))
+    assert [one.complete for one in answers] == [True, True]
+    assert club.rows("message") == [(4, None, 3, "gone")]
+    assert club.rows("attachment") == [(4, 4, "of others")]
+    assert club.rows("household") == [(3, "Ben and Cleo")]
+
+
+def test_a_person_of_whom_nobody_took_leave_is_no_owner(make: Callable[[str], Club]) -> None:
+    club = make("sqlite")
+    # Taken away by the company itself, without a word to Kept.
+    club.by_hand("DELETE FROM member WHERE id = 2")
+    club.by_hand("DELETE FROM resident WHERE member_id = 2")
+    ana = _erase(club, "ana@example.org")
+    assert ana.complete
+    assert club.rows("message") == [(4, 2, 3, "from ben to cleo")]
+    assert club.rows("household") == [(3, "Ben and Cleo")]
+
+
+def test_a_side_that_cannot_be_emptied_is_told_before_anything_is_written(
+    make: Callable[[str], Club],
+) -> None:
+    club = make("postgresql")
+    club.by_hand("UPDATE message SET to_id = 2 WHERE to_id IS NULL")
+    club.by_hand("ALTER TABLE message ALTER from_id SET NOT NULL, ALTER to_id SET NOT NULL")
+    with pytest.raises(Obstructed, match="`from_id` may not be null"):
+        _erase(club, "ana@example.org")
+    assert club.rows("message")[0] == ROWS["message"][0]
+    for name in ("from_id", "to_id"):
+        said = f"{name}: {{type: integer, category: identifier.account"
+        edit(club.directory / "club.yml", f"{said}}}", f'{said}, overwrite: "0"}}')
+    club.by_hand("INSERT INTO member VALUES (0, NULL, 'somebody')")
+    assert _erase(club, "ana@example.org").complete
+    assert club.rows("message")[0] == (1, 0, 2, "gone")
+    # Who stands there instead of her is nobody, although there is such a member.
+    assert _erase(club, "ben@example.org").complete
+    assert club.rows("message") == [(4, 0, 3, "gone")]
+
+
+def test_what_must_stay_may_not_be_emptied_where_nothing_is_stated(
+    make: Callable[[str], Club],
+) -> None:
+    """Without the word all personal fields go, as they did: what the word is there to prevent."""
+    club = make("sqlite")
+    edit(club.directory / "club.yml", "shared: one-side", "erase: overwrite")
+    edit(club.directory / "club.yml", ", side: from_id", "")
+    assert _erase(club, "ana@example.org").complete
+    assert club.rows("message")[1] == (2, 2, 1, "gone")  # what Ben wrote
+
+
+def test_the_letter_says_what_stays_for_somebody_else(make: Callable[[str], Club]) -> None:
+    club = make("sqlite")
+    with Controller.open(deployment.read(club.directory)) as controller:
+        ana = rights.erase(controller, _request("ana@example.org"), NOW)
+        said = " ".join(letter(controller, ana.case, NOW).text().split())
+        # What stays is out of nobody's sight: he finds it as before.
+        his = controller.keys(controller.locate(_request("ben@example.org").people))
+        for control in (what_is_kept_ends, erased_stay_erased):
+            assert not [f for f in control(controller, NOW) if isinstance(f, Finding)]
+    assert "It belongs to somebody else as well: only one side of it went." in said
+    assert "It belongs to others as well, and goes with the last of them." in said
+    with speaking("de"):
+        assert "auch jemand anderem" in reasons.told(reasons.ONE_SIDE)
+        assert "„Nachrichten“" in reasons.told(reasons.PART_OF.format(title="Nachrichten"))
+    assert sorted(his["club", "message"].values) == [(1,), (2,), (4,)]
+    assert his["club", "household"].values == [(1,), (3,)]
+
+
+@pytest.mark.parametrize("stays", ["in-place", "isolated"])
+def test_a_hold_keeps_the_row_whole_and_its_end_leaves_what_is_his(
+    make: Callable[[str], Club], stays: str
+) -> None:
+    club = make("postgresql")
+    edit(club.directory / "club.yml", "shared: one-side", f"shared: one-side\n    stays: {stays}")
+    with Controller.open(deployment.read(club.directory)) as controller:
+        officer = controller.actors.of("ana", OPERATOR, NOW)
+        hold = controller.holds.add(
+            ground="a claim", clause="RET-1", actor=officer, now=NOW, system="club",
+            dataset="message",
+        )  # fmt: skip
+    ana = _erase(club, "ana@example.org")
+    assert ana.complete
+    # Never sealed away from him, as what is hers alone is.
+    assert club.rows("message")[:2] == ROWS["message"][:2]
+    assert (club.rows("message")[2] == ROWS["message"][2]) is (stays == "in-place")
+    with Controller.open(deployment.read(club.directory)) as controller:
+        controller.holds.release(hold.id, officer, "settled", NOW)
+        assert rights.expire(controller, NOW).gone
+    assert club.rows("message") == [
+        (1, None, 2, "gone"), (2, 2, None, "from ben to ana"), (4, 2, 3, "from ben to cleo"),
+    ]  # fmt: skip
+
+
+def test_she_goes_from_what_he_wrote_to_her(make: Callable[[str], Club]) -> None:
+    club = make("postgresql")
+    edit(club.directory / "club.yml", "body: {category: free-text, free_text: true",
+         "body: {category: free-text, free_text: redact")  # fmt: skip
+    club.by_hand("UPDATE message SET body = 'write to ana@example.org' WHERE id IN (1, 2)")
+    assert _erase(club, "ana@example.org").complete
+    assert club.rows("message")[:2] == [(1, None, 2, "gone"), (2, 2, None, "write to [-]")]
+
+
+def test_what_is_nowhere_stated_is_asked(make: Callable[[str], Club]) -> None:
+    club = make("sqlite")
+    datamap = deployment.read(club.directory).read_map()
+    assert not [d for s in datamap.systems.values() for d in unshared(s)]
+    edit(club.directory / "club.yml", "shared: delete", "erase: overwrite")
+    datamap = deployment.read(club.directory).read_map()
+    said = [words for _, words, _ in undecided(datamap, SHIPPED)]
+    assert any("`friend`" in one and "`shared: delete`" in one for one in said)
+
+
+def test_two_who_ask_together_leave_nothing_to_each_other(make: Callable[[str], Club]) -> None:
+    club = make("sqlite")
+    both = ((parse("email=ana@example.org"),), (parse("email=ben@example.org"),))
+    request = rights.Request(both, actor="ana", role="operator", evidence="a card")
+    with Controller.open(deployment.read(club.directory)) as controller:
+        assert rights.erase(controller, request, NOW).complete
+    assert club.rows("message") == [(4, None, 3, "gone")]
+    assert club.rows("household") == [(3, "Ben and Cleo")]
+    assert club.rows("attachment") == [(4, 4, "of others")]
+
+
+def test_what_was_begun_goes_on_and_takes_what_became_nobodys_meanwhile(
+    make: Callable[[str], Club], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    club = make("postgresql")
+    execute = Controller.execute
+
+    def killed(self: Controller, *arguments: Any, **named: Any) -> Any:
+        execute(self, *arguments, **named)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Controller, "execute", killed)
+    with pytest.raises(KeyboardInterrupt):
+        _erase(club, "ana@example.org")
+    monkeypatch.setattr(Controller, "execute", execute)
+    assert club.rows("message")[0] == (1, None, 2, "gone")
+    # The company takes him away by itself, so that nobody is left of what she left to him.
+    club.by_hand("UPDATE message SET to_id = NULL WHERE id = 1")
+    with Controller.open(deployment.read(club.directory)) as controller:
+        case = controller.cases.all()[0].id
+        request = rights.Request((), case=case, actor="ana", role="operator")
+        assert rights.erase(controller, request, NOW).complete
+    assert [row[0] for row in club.rows("message")] == [2, 4]
+    assert [row[0] for row in club.rows("attachment")] == [2, 4]
+
+
+def test_the_check_names_a_side_that_could_not_be_emptied(make: Callable[[str], Club]) -> None:
+    club = make("postgresql")
+    club.by_hand("DELETE FROM message WHERE to_id IS NULL")
+    club.by_hand("ALTER TABLE message ALTER to_id SET NOT NULL")
+    system = deployment.read(club.directory).read_map().systems["club"]
+    store = PostgreSQLStore("club", (), club.url)
+    said = [p.what for p in compare(system, store.datasets())]
+    assert any("without one of their people, but `to_id` may not be null" in one for one in said)
+
+
+@pytest.mark.parametrize("engine", ["postgresql", "parquet"])
+def test_sides_by_address_are_the_same_in_another_case(
+    make: Callable[[str], Club], engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = "id integer primary key, from_id varchar(90), to_id varchar(90), body varchar(90)"
+    monkeypatch.setitem(TABLES, "message", columns)
+    monkeypatch.setitem(ROWS, "message", [
+        (1, "ANA@example.org", "ben@Example.org", "from ana to ben"),
+        (2, "ben@example.org", "ana@example.org", "from ben to ana"),
+        (3, "ana@example.org", "gone@example.org", "to nobody that is known"),
+    ])  # fmt: skip
+    club = make(engine)
+    text = (club.directory / "club.yml").read_text("utf-8")
+    for name in ("from_id", "to_id"):
+        text = text.replace(f"{name}: {{type: integer, category: identifier.account}}",
+                            f"{name}: {{category: contact.email, folded: true}}")  # fmt: skip
+        text = text.replace(f"{{fields: [{name}], to: member, on: [id]",
+                            f"{{fields: [{name}], to: member, on: [email]")  # fmt: skip
+    (club.directory / "club.yml").write_text(text, "utf-8")
+    assert _erase(club, "ana@example.org").complete
+    assert club.rows("message") == [
+        (1, None, "ben@Example.org", "gone"), (2, "ben@example.org", None, "from ben to ana"),
+    ]  # fmt: skip
+    assert _erase(club, "ben@example.org").complete
+    assert club.rows("message") == []
