@@ -558,10 +558,9 @@ def test_a_no_that_a_request_recorded_leads_to_no_form_that_would_refuse_her(
 ) -> None:
     """The page led to forms, none of which takes her yes."""
     request = Request(((parse(f"email={her}"),),), override="test")
-    rights.withdraw(world.controller, request, ["testimonial"], world.now)
-    assert not sent(world.controller, "testimonial", world.now, email=her, words="Good.").taken
+    rights.object_to(world.controller, request, ["marketing.email"], world.now)
     text = world.get(page_of(world, her)).text
-    said = text[text.index('for="on-testimonial"') :].split("</p>")[0]
+    said = text[text.index('for="on-marketing.email"') :].split("</p>")[0]
     assert "You told us so elsewhere" in said
     assert "on the form" not in said
 
