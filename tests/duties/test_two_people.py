@@ -173,6 +173,35 @@ def test_what_keeps_it_small_goes_with_whoever_goes_on(away: Path) -> None:
     assert _on(away, "bo", case).complete
 
 
+def test_what_she_came_back_with_while_it_waited_is_left_to_her(away: Path) -> None:
+    case = _begun(away)
+    values = "9, 'ben@example.org', 'Ben anew', NULL, '2026-11-23 12:00:00'"
+    sql(away, f"INSERT INTO customer VALUES ({values})")
+    _back(away, 50)
+    for who in ("cy", "bo", "cy"):
+        _on(away, who, case)
+    assert _there(away) == 0
+    assert len(sql(away, "SELECT 1 FROM customer WHERE id = 9")) == 1
+
+
+def test_what_goes_early_takes_another_on_going_on_as_well(away: Path) -> None:
+    """Nobody knows that she asked for it: not one record more goes by who entered it alone."""
+    ben = ((parse("email=ben@example.org"),),)
+    early = rights.Request(ben, actor="ana", role="approver", override="a letter")
+    with Controller.open(deployment.read(away)) as controller:
+        case = rights.preview(controller, early, NOW).case
+        bo, cy = (controller.actors.of(who, "approver", NOW) for who in ("bo", "cy"))
+        plan = str(casework.look(controller, case, {}, bo, NOW)["plan"])
+        casework.approve(controller, case, plan, cy, NOW)
+        on = rights.Request((), actor="bo", role="approver", case=case)
+        assert not rights.erase(controller, on, NOW).complete
+    _back(away, 1)
+    assert not _on(away, "ana", case).complete
+    assert _there(away) == 1
+    assert _on(away, "bo", case).complete
+    assert _there(away) == 0
+
+
 def test_what_was_drawn_up_while_he_waited_is_approved_by_nobody_unseen(
     away: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -65,6 +65,11 @@ def is_early(case: Case) -> bool:
     return case.override and not case.evidence
 
 
+def takes_two(case: Case, rows: int, desk: Desk) -> bool:
+    """Whether so much, or what goes so early, is not for one person to destroy."""
+    return separation.is_large(rows, desk.large) or is_early(case)
+
+
 def stands_against(
     cases: Cases, desk: Desk, case: Case, who: str, rows: int, *, draws: bool = False
 ) -> str:

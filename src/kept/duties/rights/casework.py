@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from kept.controller import Controller
+from kept.controller.staff import takes_two
 from kept.duties.rights import carry, proving
 from kept.duties.rights import erase as erasing
 from kept.duties.rights.access import access
@@ -39,7 +40,6 @@ from kept.records.case import Case, State, StepState
 from kept.records.case_state import FINISHED
 from kept.stores.tasks import Derived, Notice, Outcome, Task
 from kept.terms.rights import CHILD
-from kept.terms.separation import is_large
 
 #: What was chosen for a case before it is looked at: `ground`, `purposes`, `at`, `value`, `was`.
 Given = Mapping[str, Any]
@@ -235,7 +235,7 @@ def more(controller: Controller, case: Case) -> int:
     before they were met.
     """
     waits = controller.cases.waits(case).steps
-    if not waits or not is_large(destroys(controller, case), controller.desk.large):
+    if not waits or not takes_two(case, destroys(controller, case), controller.desk):
         return 0
     steps = controller.cases.steps(case)
     return sum(s.planned for s in steps if s.number in waits and s.action not in carry.STAY)

@@ -355,12 +355,16 @@ def _go_on(
     among = _everywhere(controller)
     made = carry.sealed(controller, case)
     _refuse_held(controller, case, made, sought(controller, case, people).known, now)
+    waited = controller.cases.waits(case).steps
     _let_go(controller, case, made, actor, alone, seen, now)
     away = {system for system, _ in made.unreached}
     if away:
         made = ask_again(controller, case, made, people, actor, now)
         # Elsewhere she may have come back of her own will since: that is left to her.
         back = away - {system for system, _ in made.unreached}
+        among = shape(controller.datamap).hanging(back)
+    elif waited:  # the same of what was drawn up when those were back
+        back = {s.system for s in made.steps if s.number in waited}
         among = shape(controller.datamap).hanging(back)
     elif _all_done(controller, case):
         if decided_since(controller, case, unasked=True):

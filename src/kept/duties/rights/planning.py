@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from kept.controller import REGISTRY, SUBJECT, Controller, Place
 from kept.controller.naming import recognised
+from kept.controller.staff import takes_two
 from kept.datamap.reach import shape
 from kept.decide import due, mentions, reasons, ties
 from kept.decide.plan import plan as make_plan
@@ -43,7 +44,6 @@ from kept.records.subject import suppression_mac
 from kept.records.suppression import ERASURE, FACT
 from kept.terms.identifiers import Identifier
 from kept.terms.rights import CHILD
-from kept.terms.separation import is_large
 
 #: What whoever approves an erasure under a hold has to know.
 REGISTRY_GOES: Final = (
@@ -443,8 +443,8 @@ def ask_again(
     In the places of `among` also with steps for her rows that came since all was done.
 
     Steps that were planned before stay as they are; what is still away stays named. Where the case
-    destroys more with those that are added than one person answers for, they wait for another than
-    this one (`Cases.waits`).
+    destroys more with those that are added than one person answers for, or early, they wait for
+    another than this one (`Cases.waits`).
     """
     before = sought(controller, case, people)
     known = before.known
@@ -528,8 +528,8 @@ def ask_again(
     )  # fmt: skip
     left = controller.identifiers(_left(controller, case, again, extended))
     came = {(i.kind, i.normalised) for _, i in left}
-    waits = bool(carry.destroyed(added)) and is_large(
-        carry.destroyed(extended.steps), controller.desk.large
+    waits = bool(carry.destroyed(added)) and takes_two(
+        case, carry.destroyed(extended.steps), controller.desk
     )
     with controller.database.connection() as connection:
         with connection.pipeline():
