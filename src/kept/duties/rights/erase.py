@@ -530,7 +530,9 @@ def _carry_out(
                 )  # fmt: skip
                 controller.cases.record_step(case, number, failed, now, connection=connection)
         raise
-    tasks.overtake(controller, before.known, made, actor, now)
+    tasks.overtake(
+        controller, before.known, made, _undone(controller, made, waiting, results), actor, now
+    )
     unreached = made.unreached
     ours = [s for s in made.steps if results[s.number].verified and s.reason is not None
             and not reasons.theirs(s.reason.words)]  # fmt: skip
@@ -628,6 +630,17 @@ def _carry_out(
         bool(met),
         told=recipients.informed(controller, case, later),
     )
+
+
+def _undone(
+    controller: Controller, made: Plan, waiting: Sequence[Step], results: Mapping[int, StepResult]
+) -> set[Place]:
+    """Where something of a plan failed, or waits for another person. Who was asked by letter does
+    it.
+    """
+    asked = {system for system, abilities in controller.abilities.items() if abilities.word}
+    failed = [s for s in made.steps if s.system not in asked and not results[s.number].settled]
+    return {(s.system, s.dataset) for s in (*failed, *waiting)}
 
 
 def _shred(
