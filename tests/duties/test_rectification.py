@@ -864,6 +864,34 @@ def test_what_nobody_could_ask_of_is_not_taken_for_hers(texts: Path, others: boo
         assert _stay_erased(controller, LATER) is Outcome.PASS
 
 
+def test_who_took_an_address_of_before_since_an_erasure_was_stopped_keeps_it(
+    texts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sql(texts, "DELETE FROM lead")
+    sql(texts, "DELETE FROM note WHERE id = 1")
+    by = Request(((parse("account=1"),),), override="test")
+    with Controller.open(deployment.read(texts)) as controller:
+        address = "anja@example.org"
+        assert rights.rectify(controller, by, "shop.customer.email", address, NOW).complete
+        shown = rights.preview(controller, Request(((ANJA,),), override="test"), LATER)
+        on = Request((), case=shown.case, override="test")
+        with monkeypatch.context() as patched:
+            patched.setattr(Controller, "execute", _killed)
+            with pytest.raises(KeyboardInterrupt):
+                rights.erase(controller, on, LATER)
+        assert _suppressed(controller, ANA)
+        sql(texts, f"INSERT INTO customer VALUES (8, 'ana@example.org', 'A', NULL, '{SINCE}')")
+        done = rights.erase(controller, on, LATER + dt.timedelta(days=1))
+        assert done.complete
+        assert _note(texts) == "Ask ana@example.org or [-]."
+        assert (_suppressed(controller, ANA), _suppressed(controller, ANJA)) == (False, True)
+        assert _stay_erased(controller, LATER + dt.timedelta(days=2)) is Outcome.PASS
+
+
+def _killed(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_what_a_store_refused_goes_on_in_the_same_case(controller: Controller, leads: Path) -> None:
     sql(leads, "CREATE TRIGGER no BEFORE UPDATE ON lead BEGIN SELECT RAISE(ABORT, 'no'); END")
     with pytest.raises(Obstructed):

@@ -30,6 +30,7 @@ from kept.duties.rights.planning import (
     ask_again,
     binding,
     draw_up,
+    given_back,
     keep,
     met_again,
     numbers,
@@ -355,6 +356,7 @@ def _go_on(
     among = _everywhere(controller)
     made = carry.sealed(controller, case)
     _refuse_held(controller, case, made, sought(controller, case, people).known, now)
+    made = given_back(controller, case, made, people, actor, now)
     _let_go(controller, case, made, actor, alone, seen, now)
     away = {system for system, _ in made.unreached}
     if away:
@@ -426,6 +428,7 @@ def _to_the_end(
     if answer.appeared:
         # What came meanwhile is hers too: once more, and what comes again has a cause.
         case = controller.cases.get(case.id)
+        made = given_back(controller, case, made, people, actor, now)
         made = ask_again(controller, case, made, people, actor, now, among)
         _let_go(controller, case, made, actor, alone, frozenset(), now)
         answer = _carry_out(controller, case, made, people, among, actor, now)

@@ -557,6 +557,50 @@ def ask_again(
     return extended
 
 
+def given_back(
+    controller: Controller, case: Case, made: Plan, people: Sequence[Sequence[Identifier]],
+    actor: Actor, now: dt.datetime,
+) -> Plan:  # fmt: skip
+    """The sealed plan without what named her before a correction and is somebody else's since: it
+    goes from no text any more, and what suppressed it for this erasure is taken back.
+    """
+    before = sought(controller, case, people)
+    if not before.replaced:
+        return made
+    found = controller.keys(controller.locate(people, values=before.values))
+    once = former(controller, people, found, before.replaced)
+    theirs = [one for one in before.replaced if one not in once.asked]
+    if not theirs:
+        return made
+    pairs = {(who, i.kind, i.normalised) for who, i in theirs}
+    values = {(who, text) for who, i in theirs for text in (i.value, i.normalised)}
+    known = [
+        [i for i in one if (who, i.kind, i.normalised) not in pairs]
+        for who, one in enumerate(before.known)
+    ]
+    spelt = tuple(row for row in before.spelt if (row[0], str(row[1][0])) not in values)
+    named = {(i.kind, i.value) for _, i in theirs}
+    made = replace(
+        made,
+        steps=tuple(mentions.without(s, named) for s in made.steps),
+        warnings=(*(w for w in made.warnings if FORMER not in w), *once.words),
+    )
+    since = [e.at for _, e in controller.ledger.entries(kind="suppression.added", case=case.id)]
+    macs = [suppression_mac(controller.vault, i) for _, i in theirs]
+    with controller.database.connection() as connection:
+        for at in since:
+            controller.suppressions.lift_hashed(
+                macs, sources=(ERASURE,), since=at, connection=connection
+            )
+        controller.cases.extend_plan(case, made, (), now, connection=connection)
+        left = Known(known, spelt, before.called, replaced=once)
+        entries = keep(
+            controller, case, made, left, before.values, actor, now, connection, before.former
+        )
+        controller.ledger.append_in(connection, entries)
+    return made
+
+
 def _left(controller: Controller, case: Case, again: Plan, made: Plan) -> dict[Place, KeyTable]:
     """Rows that came since where she may have come back of her own will: none of them goes."""
     done = {r.number for r in controller.cases.steps(case) if r.state is StepState.DONE}
