@@ -6,6 +6,7 @@ import datetime as dt
 import sqlite3
 import zipfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -796,6 +797,99 @@ def test_an_address_of_before_by_which_somebody_else_is_known_binds_nobody(texts
         assert _note(texts) == "Ask ana@example.org or [-]."
         assert (_suppressed(controller, ANA), _suppressed(controller, ANJA)) == (False, True)
         assert _stay_erased(controller, LATER) is Outcome.PASS
+
+
+_CRM = """
+system: crm
+title: CRM
+country: US
+datasets:
+  contact:
+    title: Contacts
+    key: [id]
+    origin: provided
+    retention: contact
+    activities: [communicate]
+    fields:
+      id: {type: integer, nullable: false}
+      mail: {category: contact.email, identifies: email}
+"""
+
+
+def _crm(world: Path, *mails: str) -> Path:
+    """One more system that knows people by their addresses."""
+    file = world / "crm.sqlite"
+    with closing(sqlite3.connect(file)) as c, c:
+        c.execute("CREATE TABLE contact (id INTEGER PRIMARY KEY, mail TEXT)")
+        c.executemany("INSERT INTO contact (mail) VALUES (?)", [(mail,) for mail in mails])
+    (world / "crm.yml").write_text(_CRM, "utf-8")
+    with (world / "kept.toml").open("a") as toml:
+        toml.write(
+            f'\n[systems.crm]\nstore = "sqlite"\nurl = "sqlite:///{file}"\n'
+            'mode = "act"\nmap = "crm.yml"\n'
+        )
+    return file
+
+
+@pytest.mark.parametrize("others", [True, False])
+def test_what_nobody_could_ask_of_is_not_taken_for_hers(texts: Path, others: bool) -> None:
+    """Whoever has that address may be known to the system that is away."""
+    sql(texts, "DELETE FROM lead")
+    sql(texts, "DELETE FROM note WHERE id = 1")
+    by = Request(((parse("account=1"),),), override="test")
+    with Controller.open(deployment.read(texts)) as controller:
+        address = "anja@example.org"
+        assert rights.rectify(controller, by, "shop.customer.email", address, NOW).complete
+    file = _crm(texts, *["ana@example.org"] * others)
+    away = file.rename(texts / "away.sqlite")
+    hers = Request(((ANJA,),), override="test")
+    with Controller.open(deployment.read(texts)) as controller:
+        copy = rights.access(controller, hers, LATER, out=texts / "copy.zip")
+        with zipfile.ZipFile(texts / "copy.zip") as packed:
+            assert b"ana@example.org" not in b"".join(map(packed.read, packed.namelist()))
+        gone = rights.erase(controller, hers, LATER)
+        for warnings in (copy.warnings, gone.warnings):
+            assert any("could not be looked for in crm" in w for w in warnings), warnings
+        assert [s for s, _ in gone.unreached] == ["crm"]
+        assert not _suppressed(controller, ANA)
+        assert _note(texts) == "Ask ana@example.org or [-]."
+    away.rename(file)
+    with Controller.open(deployment.read(texts)) as controller:
+        on = Request((), case=gone.case, override="test")
+        done = rights.erase(controller, on, LATER)
+        assert done.complete
+        assert not any("could not be looked for" in w for w in done.warnings)
+        assert _suppressed(controller, ANA) is not others
+        assert _note(texts) == f"Ask {'ana@example.org' if others else '[-]'} or [-]."
+        assert _stay_erased(controller, LATER) is Outcome.PASS
+
+
+def test_who_took_an_address_of_before_since_an_erasure_was_stopped_keeps_it(
+    texts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sql(texts, "DELETE FROM lead")
+    sql(texts, "DELETE FROM note WHERE id = 1")
+    by = Request(((parse("account=1"),),), override="test")
+    with Controller.open(deployment.read(texts)) as controller:
+        address = "anja@example.org"
+        assert rights.rectify(controller, by, "shop.customer.email", address, NOW).complete
+        shown = rights.preview(controller, Request(((ANJA,),), override="test"), LATER)
+        on = Request((), case=shown.case, override="test")
+        with monkeypatch.context() as patched:
+            patched.setattr(Controller, "execute", _killed)
+            with pytest.raises(KeyboardInterrupt):
+                rights.erase(controller, on, LATER)
+        assert _suppressed(controller, ANA)
+        sql(texts, f"INSERT INTO customer VALUES (8, 'ana@example.org', 'A', NULL, '{SINCE}')")
+        done = rights.erase(controller, on, LATER + dt.timedelta(days=1))
+        assert done.complete
+        assert _note(texts) == "Ask ana@example.org or [-]."
+        assert (_suppressed(controller, ANA), _suppressed(controller, ANJA)) == (False, True)
+        assert _stay_erased(controller, LATER + dt.timedelta(days=2)) is Outcome.PASS
+
+
+def _killed(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_what_a_store_refused_goes_on_in_the_same_case(controller: Controller, leads: Path) -> None:

@@ -20,10 +20,10 @@ from kept import deployment
 from kept.controller import Controller
 from kept.duties import rights
 from kept.duties.rights import casework
-from kept.errors import Denied
+from kept.errors import Denied, Obstructed
 from kept.records.case import Case, Cases, State
 from kept.terms.identifiers import parse
-from tests.world import NOW, ROOT, make, sql
+from tests.world import NOW, ROOT, edit, make, sql
 
 
 def _request(who: str, role: str, case: str | None = None) -> rights.Request:
@@ -152,6 +152,47 @@ def test_what_makes_an_erasure_large_on_going_on_waits_for_another_than_who_drew
                 if e.state in (State.PLANNED, State.APPROVED)]  # fmt: skip
         assert acts[-2:] == [(State.PLANNED, "ana"), (State.APPROVED, "bo")]
         assert controller.watch.alerts() == []
+
+
+def test_a_correction_is_not_over_while_what_it_puts_right_waits_for_another_person(
+    away: Path,
+) -> None:
+    edit(away / "kept.toml", "large = 5", "large = 20")
+    _back(away, 50)
+    file, gone = away / "news.sqlite", away / "gone.sqlite"
+    no = "CREATE TRIGGER no BEFORE UPDATE ON letters BEGIN SELECT RAISE(ABORT, 'no'); END"
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute(no)
+    with Controller.open(deployment.read(away)) as controller:
+        her = rights.Request(((parse("email=ben@example.org"),),), override="test")
+        with pytest.raises(Obstructed):
+            rights.rectify(controller, her, "shop.customer.email", "benno@example.org", NOW)
+        (correction,) = controller.cases.all()
+    file.rename(gone)
+    case = _begun(away)
+    gone.rename(file)
+    assert not _on(away, "ana", case).complete
+    with Controller.open(deployment.read(away)) as controller:
+        assert controller.cases.get(correction.id).state is State.EXECUTING
+    assert _on(away, "bo", case).complete
+    assert _there(away) == 0
+    with Controller.open(deployment.read(away)) as controller:
+        assert controller.cases.get(correction.id).state is State.CLOSED
+
+
+def test_a_correction_is_not_over_where_it_could_not_look_by_what_was_wrong(away: Path) -> None:
+    """An erasure by what is right finds nothing there."""
+    with Controller.open(deployment.read(away)) as controller:
+        by = rights.Request(((parse("email=ben@example.org"),),), override="test")
+        correction = rights.rectify(controller, by, "shop.customer.email", "bo@example.org", NOW)
+        assert [s for s, _ in correction.unreached] == ["news"]
+        her = rights.Request(((parse("email=bo@example.org"),),), override="test")
+        on = rights.Request((), case=rights.erase(controller, her, NOW).case, override="test")
+    _back(away, 50)
+    with Controller.open(deployment.read(away)) as controller:
+        rights.erase(controller, on, NOW)
+        assert _there(away) == 50
+        assert controller.cases.get(correction.case).state is not State.CLOSED
 
 
 def test_who_entered_it_and_who_drew_it_up_go_on_with_it_alone_with_a_reason_and_an_alert(

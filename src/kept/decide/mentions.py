@@ -6,7 +6,7 @@ out of what a law or a hold keeps as it is; that is said in the plan instead.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from kept.datamap.map import DataMap
@@ -90,6 +90,17 @@ def redacted(
         warnings=(*plan.warnings, *said),
         obstacles=tuple(dict.fromkeys(obstacles)),
     )
+
+
+def without(step: Step, named: Collection[tuple[str, str]]) -> Step:
+    """A step that leaves these (kind, value) in texts."""
+    assign = {
+        field: replace(how, needles=tuple(n for n in how.needles if n not in named))
+        if isinstance(how, Redact)
+        else how
+        for field, how in step.assign.items()
+    }
+    return replace(step, assign=assign)
 
 
 def needles(plan: Plan) -> dict[int, list[tuple[str, str]]]:

@@ -145,11 +145,12 @@ def _serve(
     found = controller.locate(people)
     keys = controller.keys(found)
     refuse_several(controller, case, people, keys)
-    before, once = former(controller, people, keys)
-    if before:
-        people = tuple(with_former(people, before))
+    before = former(controller, people, keys)
+    if before.hers:
+        people = tuple(with_former(people, before.hers))
         found = controller.locate(people)
         keys = controller.keys(found)
+    found.unreached.update(before.away)
     found.warnings += stayed.words
     # What cannot be read now is named, like every system that is away.
     found.unreached.update(stayed.unread)
@@ -274,8 +275,8 @@ def _serve(
     if complete:
         controller.settle(case.id)
     return AccessAnswer(
-        case.id, complete, steps, unreached, (*found.warnings, *once), out, manifest, staff_summary,
-        told_to_staff.left_out, covered, covers,
+        case.id, complete, steps, unreached, (*found.warnings, *before.words), out, manifest,
+        staff_summary, told_to_staff.left_out, covered, covers,
         tuple(free_text.unread(controller, found.unreached)),
     )  # fmt: skip
 

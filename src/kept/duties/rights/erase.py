@@ -30,6 +30,7 @@ from kept.duties.rights.planning import (
     ask_again,
     binding,
     draw_up,
+    given_back,
     keep,
     met_again,
     numbers,
@@ -355,6 +356,7 @@ def _go_on(
     among = _everywhere(controller)
     made = carry.sealed(controller, case)
     _refuse_held(controller, case, made, sought(controller, case, people).known, now)
+    made = given_back(controller, case, made, people, actor, now)
     waited = controller.cases.waits(case).steps
     _let_go(controller, case, made, actor, alone, seen, now)
     away = {system for system, _ in made.unreached}
@@ -430,6 +432,7 @@ def _to_the_end(
     if answer.appeared:
         # What came meanwhile is hers too: once more, and what comes again has a cause.
         case = controller.cases.get(case.id)
+        made = given_back(controller, case, made, people, actor, now)
         made = ask_again(controller, case, made, people, actor, now, among)
         _let_go(controller, case, made, actor, alone, frozenset(), now)
         answer = _carry_out(controller, case, made, people, among, actor, now)
@@ -534,7 +537,9 @@ def _carry_out(
                 )  # fmt: skip
                 controller.cases.record_step(case, number, failed, now, connection=connection)
         raise
-    tasks.overtake(controller, before.known, made, actor, now)
+    tasks.overtake(
+        controller, before.known, made, _undone(controller, made, waiting, results), actor, now
+    )
     unreached = made.unreached
     ours = [s for s in made.steps if results[s.number].verified and s.reason is not None
             and not reasons.theirs(s.reason.words)]  # fmt: skip
@@ -632,6 +637,17 @@ def _carry_out(
         bool(met),
         told=recipients.informed(controller, case, later),
     )
+
+
+def _undone(
+    controller: Controller, made: Plan, waiting: Sequence[Step], results: Mapping[int, StepResult]
+) -> set[Place]:
+    """Where something of a plan failed, or waits for another person. Who was asked by letter does
+    it.
+    """
+    asked = {system for system, abilities in controller.abilities.items() if abilities.word}
+    failed = [s for s in made.steps if s.system not in asked and not results[s.number].settled]
+    return {(s.system, s.dataset) for s in (*failed, *waiting)}
 
 
 def _shred(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from kept.controller import SUBJECT, Controller, Place
@@ -20,17 +21,37 @@ from kept.records.subject import identity_mac
 from kept.terms.identifiers import Identifier
 
 _MEMORY: Final[Place] = (SYSTEM.name, "correction")
+#: What is said of it says this.
+FORMER: Final = "of before a correction"
 #: Whose it is, and by what she is named.
 Named = tuple[int, Identifier]
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """What named people before it was corrected: `hers`, and `later`, of which nobody can say
+    whether others use it, as systems are `away` (with the reason), so it is asked again; and all
+    of it in words.
+    """
+
+    hers: Sequence[Named] = ()
+    later: Sequence[Named] = ()
+    words: tuple[str, ...] = ()
+    away: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def asked(self) -> tuple[Named, ...]:
+        """What is asked of when an erasure goes on."""
+        return (*self.hers, *self.later)
 
 
 def former(
     controller: Controller, people: Sequence[Sequence[Identifier]],
     found: Mapping[Place, KeyTable], before: Sequence[Named] = (),
-) -> tuple[list[Named], tuple[str, ...]]:  # fmt: skip
-    """What named these people before it was corrected, and names nobody else; and in words how
-    much that is, and what was left out. `found` are their rows; `before` is what was so when an
-    erasure began: the memory of it may be gone, and what was away may lead to others.
+) -> Former:  # fmt: skip
+    """What named these people before it was corrected, and names nobody else, with what was left
+    out. `found` are their rows; `before` is what was asked of when an erasure began: the memory of
+    it may be gone, and what was away may lead to others.
     """
     mine: dict[int, set[int]] = {}
     for place in (SUBJECT, _MEMORY):
@@ -40,19 +61,25 @@ def former(
     given = {(who, i.kind, i.normalised) for who, one in enumerate(people) for i in one}
     asked = [(who, i) for who, i in asked if (who, i.kind, i.normalised) not in given]
     if not asked:
-        return [], ()
-    others = _others(controller, people, asked, found, mine)
-    hers = [one for n, one in enumerate(asked) if n not in others]
+        return Former()
+    others, away = _others(controller, people, asked, found, mine)
+    left = [one for n, one in enumerate(asked) if n in others]
+    open_ = [one for n, one in enumerate(asked) if n not in others]
+    hers, later = ([], open_) if away else (open_, [])
     words: tuple[str, ...] = ()
     if hers:
-        words += (f"also searched by {_kinds(hers)} of before a correction",)
-    left = [one for n, one in enumerate(asked) if n in others]
+        words += (f"also searched by {_kinds(hers)} {FORMER}",)
+    if later:
+        words += (
+            f"{_kinds(later)} {FORMER} {was(_counted(later))} not covered: whether"
+            f" others use it as well could not be looked for in {', '.join(sorted(away))}",
+        )
     if left:
         words += (
-            f"{_kinds(left)} of before a correction {was(_counted(left))} not covered: others use"
+            f"{_kinds(left)} {FORMER} {was(_counted(left))} not covered: others use"
             " it as well, or it leads to records of which nothing else says that they are hers",
         )
-    return hers, words
+    return Former(hers, later, words, away if later else {})
 
 
 def with_former(
@@ -75,15 +102,18 @@ def _remembered(
 def _others(
     controller: Controller, people: Sequence[Sequence[Identifier]], asked: Sequence[Named],
     found: Mapping[Place, KeyTable], mine: Mapping[int, set[int]],
-) -> set[int]:  # fmt: skip
-    """Those of `asked`, by their turn, which name somebody else, or may."""
+) -> tuple[set[int], Mapping[str, str]]:  # fmt: skip
+    """Those of `asked`, by their turn, which name somebody else; systems that may know of more, and
+    could not be asked.
+    """
     alone = [[one] for _, one in asked]
     others = {
         n for n, (who, led) in enumerate(zip((w for w, _ in asked),
                                              controller.subjects.find_many(alone), strict=True))
         if set(led) - mine.get(who, set())
     }  # fmt: skip
-    for place, table in controller.keys(controller.locate(alone)).items():
+    located = controller.locate(alone)
+    for place, table in controller.keys(located).items():
         # Of Kept's own rows the registry says whose they are; by letter anybody can be asked about.
         if place[0] == SYSTEM.name or controller.abilities[place[0]].word:
             continue
@@ -94,7 +124,7 @@ def _others(
         decided = apart.get(identity_mac(controller.vault, one), set())
         if any(identity_mac(controller.vault, i) in decided for i in people[who]):
             others.add(n)
-    return others
+    return others, located.unreached
 
 
 def _counted(those: Sequence[Named]) -> Mapping[str, int]:

@@ -28,7 +28,7 @@ from kept.duties.rights.covering import (
     take_over,
 )
 from kept.duties.rights.doubt import doubts, refuse_several
-from kept.duties.rights.former import Named, former, with_former
+from kept.duties.rights.former import FORMER, Former, Named, former, with_former
 from kept.duties.rights.receipts import BEFORE
 from kept.duties.rights.request import refilled, refuse_mixed
 from kept.ledger.entry import Entry, name
@@ -98,12 +98,14 @@ def draw_up(
     else:
         refuse_several(controller, case, people, found)
     stayed = controller.retained(case, people)
-    hers, words = former(controller, people, found, replaced)
-    if hers:
-        people = with_former(people, hers)
+    once = former(controller, people, found, replaced)
+    if once.hers:
+        people = with_former(people, once.hers)
+        about = about and with_former(about, once.hers)
         located = controller.locate(people, values=values)
         found = controller.keys(located)
-    located.warnings += words
+    located.unreached.update(once.away)
+    located.warnings += once.words
     refuse_mixed(controller, case, found, stayed.held)
     located.unreached.update(stayed.unread)
     located.warnings += () if stayed.held else refilled(located)
@@ -119,7 +121,7 @@ def draw_up(
             rows = found[place].rows if place in found else ()
             found[place] = KeyTable(table.fields, tuple(dict.fromkeys((*rows, *table.rows))))
     laws = due.laws(bundle.retention)
-    known = _known(people, controller, found, called=called, met=met, replaced=hers)
+    known = _known(people, controller, found, called=called, met=met, replaced=once)
     if (place := (SYSTEM.name, "identity_doubt")) in found:
         over = going_over(controller, case, known.people, met) if values is None else []
         waits = controller.doubts.pairs(case, [one for one, _ in over])
@@ -240,18 +242,21 @@ def _all(
     return [list(one.values()) for one in known]
 
 
+_NOTHING: Final = Former()
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """Everybody with all identifiers, each once; each spelling that was met, which finds it in
     bytes; what she is called, while a system is away in which others may be called so, too; and
-    the pairs of the doubtful matches that wait.
+    the pairs of the doubtful matches that wait; what named her before a correction.
     """
 
     people: list[list[Identifier]]
     spelt: tuple[KeyRow, ...]
     called: Sequence[tuple[int, tuple[str, ...]]] = ()
     met: tuple[Pair, ...] = ()
-    replaced: Sequence[Named] = ()
+    replaced: Former = _NOTHING
 
 
 def _known(
@@ -261,7 +266,7 @@ def _known(
     before: Sequence[KeyRow] = (),
     called: Sequence[tuple[int, tuple[str, ...]]] = (),
     met: tuple[Pair, ...] = (),
-    replaced: Sequence[Named] = (),
+    replaced: Former = _NOTHING,
 ) -> Known:
     said = controller.spelt(found)
     given = ((who, i.value) for who, one in enumerate(people) for i in one)
@@ -310,7 +315,8 @@ def keep(
                 _NAMES: KeyTable(("kind", "value"), named),
                 _SPELT: KeyTable(("value",), known.spelt),
                 _REPLACED: KeyTable(
-                    ("kind", "value"), tuple((w, (i.kind, i.value)) for w, i in known.replaced)
+                    ("kind", "value"),
+                    tuple((w, (i.kind, i.value)) for w, i in known.replaced.asked),
                 ),
                 _CALLED: KeyTable(("name",), tuple(known.called)),
             }
@@ -452,7 +458,7 @@ def ask_again(
     with controller.database.connection() as connection:
         take_over(controller, case, about, (), connection)
     shared, _, _ = controller.left_to_others(made.steps)
-    again, _, values = draw_up(
+    again, fresh, values = draw_up(
         controller,
         case,
         people,
@@ -467,6 +473,10 @@ def ask_again(
     if not back and not among:
         return made
     hanging = shape(controller.datamap).hanging(back) | among
+    # Of what nobody could say before whether others use it: texts everywhere name her by it.
+    said = {(who, i.kind, i.normalised) for who, one in enumerate(known) for i in one}
+    late = [(w, i) for w, i in fresh.replaced.hers if (w, i.kind, i.normalised) not in said]
+    known = [list(one) for one in with_former(known, late)]
     # What cannot be planned there now is as far away as what cannot be asked.
     stopped = dict(again.unreached)
     for system, obstacle in again.obstacles:
@@ -491,7 +501,8 @@ def ask_again(
     added: list[Step] = []
     for s in again.steps:
         place = (s.system, s.dataset)
-        if place in hanging and s.system not in stopped:
+        texts = bool(late) and s.action is Action.REDACT
+        if (place in hanging or texts) and s.system not in stopped:
             old = planned.get(place, set())
             if s.action is Action.DELETE:
                 old = {key for key in old if (*place, key) not in others}
@@ -508,6 +519,7 @@ def ask_again(
         warnings, called = covered_late(
             controller, case, people, known, called, there, back, warnings, now
         )  # fmt: skip
+    warnings = (*(w for w in warnings if FORMER not in w), *fresh.replaced.words)
     extended = replace(
         made,
         warnings=warnings,
@@ -524,7 +536,7 @@ def ask_again(
         hers[place] = KeyTable(s.keys.fields, (*rows, *s.keys.rows))
     found = _known(
         known, controller, hers, before.spelt, called if extended.unreached else (),
-        replaced=before.replaced,
+        replaced=fresh.replaced,
     )  # fmt: skip
     left = controller.identifiers(_left(controller, case, again, extended))
     came = {(i.kind, i.normalised) for _, i in left}
@@ -543,6 +555,50 @@ def ask_again(
                 entries += carry.drawn_up(controller, case, those, actor, now, connection)
         controller.ledger.append_in(connection, entries)
     return extended
+
+
+def given_back(
+    controller: Controller, case: Case, made: Plan, people: Sequence[Sequence[Identifier]],
+    actor: Actor, now: dt.datetime,
+) -> Plan:  # fmt: skip
+    """The sealed plan without what named her before a correction and is somebody else's since: it
+    goes from no text any more, and what suppressed it for this erasure is taken back.
+    """
+    before = sought(controller, case, people)
+    if not before.replaced:
+        return made
+    found = controller.keys(controller.locate(people, values=before.values))
+    once = former(controller, people, found, before.replaced)
+    theirs = [one for one in before.replaced if one not in once.asked]
+    if not theirs:
+        return made
+    pairs = {(who, i.kind, i.normalised) for who, i in theirs}
+    values = {(who, text) for who, i in theirs for text in (i.value, i.normalised)}
+    known = [
+        [i for i in one if (who, i.kind, i.normalised) not in pairs]
+        for who, one in enumerate(before.known)
+    ]
+    spelt = tuple(row for row in before.spelt if (row[0], str(row[1][0])) not in values)
+    named = {(i.kind, i.value) for _, i in theirs}
+    made = replace(
+        made,
+        steps=tuple(mentions.without(s, named) for s in made.steps),
+        warnings=(*(w for w in made.warnings if FORMER not in w), *once.words),
+    )
+    since = [e.at for _, e in controller.ledger.entries(kind="suppression.added", case=case.id)]
+    macs = [suppression_mac(controller.vault, i) for _, i in theirs]
+    with controller.database.connection() as connection:
+        for at in since:
+            controller.suppressions.lift_hashed(
+                macs, sources=(ERASURE,), since=at, connection=connection
+            )
+        controller.cases.extend_plan(case, made, (), now, connection=connection)
+        left = Known(known, spelt, before.called, replaced=once)
+        entries = keep(
+            controller, case, made, left, before.values, actor, now, connection, before.former
+        )
+        controller.ledger.append_in(connection, entries)
+    return made
 
 
 def _left(controller: Controller, case: Case, again: Plan, made: Plan) -> dict[Place, KeyTable]:

@@ -73,15 +73,16 @@ def over(
 
 
 def overtake(
-    controller: Controller, known: Sequence[Sequence[Identifier]], made: Plan, actor: Actor,
-    now: dt.datetime,
+    controller: Controller, known: Sequence[Sequence[Identifier]], made: Plan,
+    undone: Collection[Place], actor: Actor, now: dt.datetime,
 ) -> None:  # fmt: skip
     """End the corrections of these people of which all that is left would be done to what goes by
     a plan that is being carried out: who serves a system is not asked to put right what he is asked
     to erase. The letters go first, so that whoever is stopped between finds the case open still.
+    In the places of `undone` something failed, or waits for another person.
     """
     hers = _pairs(known)
-    stays, away = _staying(made), {system for system, _ in made.unreached}
+    stays, away = _staying(made) | {*undone}, {system for system, _ in made.unreached}
     named = [i for one in known for i in one if i.kind in LINKING]
     for case in controller.cases.begun("rectification", named):
         plan = controller.cases.plan(case)
@@ -90,7 +91,8 @@ def overtake(
         left = [s for s in controller.cases.steps(case) if not s.state.over]
         if stays & {(s.system, s.dataset) for s in left}:
             continue
-        if away & {*(s.system for s in left), *(system for system, _ in plan.unreached)}:
+        # What it never looked through has her by what was wrong, where an erasure finds nothing.
+        if plan.unreached or away & {s.system for s in left}:
             continue
         controller.let_off(t for t in controller.tasks() if t.open and t.case == case.id)
         with controller.database.connection() as connection:
