@@ -452,3 +452,34 @@ def test_sides_by_address_are_the_same_in_another_case(
     ]  # fmt: skip
     assert _erase(club, "ben@example.org").complete
     assert club.rows("message") == []
+
+
+@pytest.mark.parametrize("overwrite", ["", ", overwrite: erased"])
+def test_whoever_never_filled_in_a_field_is_still_there(
+    make: Callable[[str], Club], monkeypatch: pytest.MonkeyPatch, overwrite: str
+) -> None:
+    monkeypatch.setitem(TABLES, "profile", "id integer primary key, nick varchar(90)")
+    # What an erasure put there, where the map says so; else he has no name there, and is here.
+    nick = "erased" if overwrite else None
+    monkeypatch.setitem(ROWS, "profile", [(1, "ana"), (2, nick), (3, None)])
+    club = make("sqlite")
+    text = (club.directory / "club.yml").read_text("utf-8")
+    text = text.replace("to: member, on: [id], kind: shared", "to: profile, on: [id], kind: shared")
+    profile = f"""  profile:
+    title: Profiles
+    key: [id]
+    origin: provided
+    retention: account
+    activities: [account]
+    erase: overwrite
+    fields:
+      id: {{type: integer, category: identifier.account, nullable: false}}
+      nick: {{category: contact.name{overwrite}}}
+    links:
+      - {{fields: [id], to: member, on: [id], kind: owned-by}}
+"""
+    text = text.replace("  message:\n", f"{profile}  message:\n", 1)
+    (club.directory / "club.yml").write_text(text, "utf-8")
+    assert _erase(club, "ana@example.org").complete
+    left = [row[0] for row in club.rows("message")]
+    assert left == ([4] if overwrite else [1, 2, 4])
