@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -20,11 +21,11 @@ from kept.controller import Controller
 from kept.controls.registry import Finding
 from kept.datamap.check import compare, unshared
 from kept.decide import reasons
-from kept.duties import rights
+from kept.duties import holds, rights
 from kept.duties.rights.erased import erased_stay_erased
 from kept.duties.rights.isolation import what_is_kept_ends
 from kept.duties.rights.letter import letter
-from kept.errors import Obstructed
+from kept.errors import Obstructed, UsageError
 from kept.records.actor import OPERATOR
 from kept.stores.sql import PostgreSQLStore
 from kept.terms.identifiers import parse
@@ -483,3 +484,56 @@ def test_whoever_never_filled_in_a_field_is_still_there(
     assert _erase(club, "ana@example.org").complete
     left = [row[0] for row in club.rows("message")]
     assert left == ([4] if overwrite else [1, 2, 4])
+
+
+def test_a_hold_on_any_of_them_keeps_the_row_whole(make: Callable[[str], Club]) -> None:
+    club = make("sqlite")
+    with Controller.open(deployment.read(club.directory)) as controller:
+        officer = controller.actors.of("ana", OPERATOR, NOW)
+        hold = holds.place(
+            controller, ground="a claim", clause="RET-10", actor=officer, now=NOW,
+            person=[parse("email=ben@example.org")],
+        )  # fmt: skip
+    ana = _erase(club, "ana@example.org")
+    assert ana.complete, ana
+    with Controller.open(deployment.read(club.directory)) as controller:
+        said = " ".join(letter(controller, ana.case, NOW).text().split())
+    assert "has to be kept for one of them" in said
+    assert "a claim" not in said
+    assert club.rows("message")[:2] == ROWS["message"][:2]
+    assert [row[0] for row in club.rows("message")] == [1, 2, 4]  # what is hers alone went
+    assert club.rows("friend") == ROWS["friend"]
+    with Controller.open(deployment.read(club.directory)) as controller:
+        controller.holds.release(hold.id, officer, "settled", NOW)
+        assert rights.expire(controller, NOW).gone
+    assert club.rows("message") == [
+        (1, None, 2, "gone"), (2, 2, None, "from ben to ana"), (4, 2, 3, "from ben to cleo"),
+    ]  # fmt: skip
+    assert club.rows("friend") == [(2, 2, 3)]
+
+
+def test_a_hold_on_another_that_came_since_stops_what_is_left(
+    make: Callable[[str], Club], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    club = make("sqlite")
+    execute = Controller.execute
+
+    def killed(self: Controller, *arguments: Any, **named: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Controller, "execute", killed)
+    with pytest.raises(KeyboardInterrupt):
+        _erase(club, "ana@example.org")
+    monkeypatch.setattr(Controller, "execute", execute)
+    later = NOW + dt.timedelta(hours=1)
+    with Controller.open(deployment.read(club.directory)) as controller:
+        officer = controller.actors.of("ana", OPERATOR, later)
+        holds.place(
+            controller, ground="a claim", clause="RET-10", actor=officer, now=later,
+            person=[parse("email=ben@example.org")],
+        )  # fmt: skip
+        case = controller.cases.all()[0].id
+        request = rights.Request((), case=case, actor="ana", role="operator")
+        with pytest.raises(UsageError, match="a hold was placed"):
+            rights.erase(controller, request, later)
+    assert club.rows("message") == ROWS["message"]

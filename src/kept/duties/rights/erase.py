@@ -388,18 +388,22 @@ def _refuse_held(
     done = {r.number for r in controller.cases.steps(case) if r.state is StepState.DONE}
     left = [s for s in made.steps if s.number not in done and s.action is not Action.RETAIN]
     hers = list(subjects_of(controller, case, known))
-    texts = [s for s in left if s.action is Action.REDACT]
+    datamap = controller.datamap
+    both = [
+        s for s in left if s.action is Action.REDACT or datamap.dataset(s.system, s.dataset).shared
+    ]
     for hold in controller.holds.all(now):
         if hold.placed_at < sealed or hold.id in counted or not binding(case, hold):
             continue
         if hold.subject is None or hold.subject in hers:
             late = any(hold.covers(s.system, s.dataset) for s in left)
         else:
-            # What others wrote of her is changed in her case: it may be a person's who is held.
-            kept = theirs(controller, [hold]) if texts else {}
+            # What others wrote of her, or have with her, is changed in her case: it may be a
+            # person's who is held.
+            kept = theirs(controller, [hold]) if both else {}
             late = any(
                 norm(key) in kept.get((s.system, s.dataset), ())
-                for s in texts
+                for s in both
                 for key in s.keys.values
             )
         if late:

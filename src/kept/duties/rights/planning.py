@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from kept.controller import REGISTRY, SUBJECT, Controller, Place
 from kept.controller.naming import recognised
+from kept.datamap.map import DataMap, Owner
 from kept.datamap.reach import shape
 from kept.decide import due, mentions, reasons, ties
 from kept.decide.plan import plan as make_plan
@@ -32,7 +33,7 @@ from kept.duties.rights.receipts import BEFORE
 from kept.duties.rights.request import refilled, refuse_mixed
 from kept.ledger.entry import Entry, name
 from kept.model.codec import encode_plan
-from kept.model.plan import Action, Plan, Step
+from kept.model.plan import Action, Plan, Reason, Step
 from kept.model.select import KeyRow, KeySet, KeyTable
 from kept.records.actor import Actor
 from kept.records.case import NEEDLES, Case, StepState
@@ -135,7 +136,8 @@ def draw_up(
     foreign = controller.foreign_keys()
     # A hold on her was placed on a number that an erasure forgot: what it keeps it keeps still.
     before = due.standing(stayed.held, {h.id for h in standing})
-    places = [(h.system, h.dataset) for h in holds] + list(before)
+    kept = _of_others(controller, [h for h in standing if h not in holds], datamap, found)
+    places = [(h.system, h.dataset) for h in holds] + list(before) + list(kept)
     theirs = controller.sides(datamap, found, found, located.selects)
     hidden = located.hidden | theirs.places
     asked = ties.questions(datamap, found, laws, places, foreign, hidden)
@@ -148,7 +150,8 @@ def draw_up(
     held = due.merge(
         due.statutory(datamap, found, laws, dates, tied, today),
         due.explicit(found, scopes, today),
-        {place: kept for place, kept in before.items() if place in found},
+        {place: groups for place, groups in before.items() if place in found},
+        kept,
     )
     # Whoever is erased is known no more, and comes back as somebody new: the one way to what is
     # held is the locator. Holds that name her number need nobody behind it.
@@ -171,6 +174,35 @@ def draw_up(
     made = controller.anonymity.settled(_once(controller, made, stayed.tables))
     made = free_text.redacted(controller, made, about or people, found, now)
     return made, known, located.values
+
+
+def _of_others(
+    controller: Controller,
+    holds: Sequence[Hold],
+    datamap: DataMap,
+    found: Mapping[Place, KeyTable],
+) -> due.Held:
+    """What a hold on somebody else keeps of rows that are several people's, and with it of others
+    that are both of theirs.
+    """
+    shared = [place for place, table in found.items() if table.rows and of_several(datamap, place)]
+    holds = [h for h in holds if any(h.covers(*place) for place in shared)]
+    kept: dict[Place, list[tuple[KeyTable, Reason]]] = {}
+    for hold in holds:
+        why = replace(hold.reason(), words=reasons.OF_ANOTHER)  # the ground is not hers to read
+        for place, keys in free_text.theirs(controller, [hold]).items():
+            table = found.get(place, KeyTable(()))
+            rows = tuple(row for row in table.rows if ties.norm(row[1]) in keys)
+            if rows and place[0] != SYSTEM.name:
+                kept.setdefault(place, []).append((KeyTable(table.fields, rows), why))
+    return {place: tuple(groups) for place, groups in kept.items()}
+
+
+def of_several(datamap: DataMap, place: Place) -> bool:
+    """Whether the rows there may be several people's."""
+    system = datamap.systems.get(place[0])
+    dataset = system.datasets.get(place[1]) if system else None
+    return dataset is not None and any(link.kind is Owner.SHARED for link in dataset.links)
 
 
 def binding(case: Case, hold: Hold) -> bool:
