@@ -22,6 +22,7 @@ from kept.controls.registry import Finding
 from kept.datamap.check import compare, unshared
 from kept.decide import reasons
 from kept.duties import holds, rights
+from kept.duties.rights import casework
 from kept.duties.rights.erased import erased_stay_erased
 from kept.duties.rights.isolation import what_is_kept_ends
 from kept.duties.rights.letter import letter
@@ -537,3 +538,68 @@ def test_a_hold_on_another_that_came_since_stops_what_is_left(
         with pytest.raises(UsageError, match="a hold was placed"):
             rights.erase(controller, request, later)
     assert club.rows("message") == ROWS["message"]
+
+
+@pytest.mark.parametrize("engine", ["postgresql", "sqlite"])
+def test_who_came_before_it_went_on_keeps_what_is_theirs(
+    make: Callable[[str], Club], monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
+    club = make(engine)
+    execute = Controller.execute
+
+    def killed(self: Controller, *arguments: Any, **named: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Controller, "execute", killed)
+    with pytest.raises(KeyboardInterrupt):
+        _erase(club, "ana@example.org")
+    monkeypatch.setattr(Controller, "execute", execute)
+    club.by_hand("INSERT INTO resident VALUES (9, 2, 3)")
+    club.by_hand("UPDATE message SET to_id = 3 WHERE id = 5")
+    club.by_hand("INSERT INTO attachment VALUES (5, 5, 'with it')")
+    club.by_hand("UPDATE message SET to_id = 3 WHERE id = 3")
+    with Controller.open(deployment.read(club.directory)) as controller:
+        case = controller.cases.all()[0].id
+        request = rights.Request((), case=case, actor="ana", role="operator")
+        answer = rights.erase(controller, request, NOW)
+    assert answer.complete, answer
+    assert club.rows("household") == ROWS["household"]
+    assert (9, 2, 3) in club.rows("resident")
+    left = {row[0]: row for row in club.rows("message")}
+    assert (left[3], left[5]) == ((3, None, 3, "gone"), (5, None, 3, "gone"))
+    assert sorted(left) == [1, 2, 3, 4, 5]
+    assert (3, 3, "ana's own") in club.rows("attachment")
+    assert club.rows("member") == ROWS["member"][1:]
+
+
+def test_who_moved_in_while_it_waited_keeps_what_is_theirs(
+    make: Callable[[str], Club], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    club = make("sqlite")
+    with (club.directory / "kept.toml").open("a", encoding="utf-8") as settings:
+        settings.write("\n[desk]\nlarge = 9\n")
+    execute = Controller.execute
+
+    def late(self: Controller, *arguments: Any, **named: Any) -> Any:
+        monkeypatch.setattr(Controller, "execute", execute)
+        club.by_hand("DELETE FROM resident WHERE id = 2")
+        return execute(self, *arguments, **named)
+
+    def asked(who: str, case: str | None = None) -> rights.Request:
+        people = () if case else ((parse("email=ana@example.org"),),)
+        return rights.Request(people, actor=who, role="approver", case=case, evidence="a card")
+
+    with Controller.open(deployment.read(club.directory)) as controller:
+        case = rights.preview(controller, asked("op"), NOW).case
+        bo, cy = (controller.actors.of(who, "approver", NOW) for who in ("bo", "cy"))
+        plan = str(casework.look(controller, case, {}, bo, NOW)["plan"])
+        casework.approve(controller, case, plan, cy, NOW)
+        monkeypatch.setattr(Controller, "execute", late)
+        assert not rights.erase(controller, asked("bo", case), NOW).complete
+        # Nobody was left, so it was to go, and waits for somebody else.
+        assert controller.cases.waits(controller.cases.get(case)).steps
+        club.by_hand("INSERT INTO resident VALUES (7, 1, 3)")
+        answer = rights.erase(controller, asked("cy", case), NOW)
+    assert answer.complete, answer
+    assert (1, "Ana and Ben") in club.rows("household")
+    assert (7, 1, 3) in club.rows("resident")

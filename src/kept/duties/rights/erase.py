@@ -31,6 +31,7 @@ from kept.duties.rights.planning import (
     binding,
     draw_up,
     keep,
+    look_again,
     met_again,
     numbers,
     outlive,
@@ -356,6 +357,7 @@ def _go_on(
     made = carry.sealed(controller, case)
     _refuse_held(controller, case, made, sought(controller, case, people).known, now)
     _let_go(controller, case, made, actor, alone, seen, now)
+    made = look_again(controller, case, made, actor, now)
     away = {system for system, _ in made.unreached}
     if away:
         made = ask_again(controller, case, made, people, actor, now)

@@ -15,8 +15,10 @@ from kept.controller import REGISTRY, SUBJECT, Controller, Place
 from kept.controller.naming import recognised
 from kept.datamap.map import DataMap, Owner
 from kept.datamap.reach import shape
+from kept.datamap.sides import sides
 from kept.decide import due, mentions, reasons, ties
 from kept.decide.plan import plan as make_plan
+from kept.decide.plan import stayed
 from kept.duties.rights import anonymity, carry, free_text, objection, restriction
 from kept.duties.rights.child import sealing
 from kept.duties.rights.covering import (
@@ -354,6 +356,17 @@ def keep(
         table = KeyTable(("value",), tuple(dict.fromkeys(former)))
         sealed[_FORMER] = KeySet({_FORMER: table})
     controller.cases.seal_keys(case, sealed, connection=connection)
+    entries = _planned(controller, case, made, actor, now)
+    return [
+        *(entries if approved else entries[:1]),
+        Entry("suppression.added", now, {"case": case.id, "reason": "erasure"}),
+    ]
+
+
+def _planned(
+    controller: Controller, case: Case, made: Plan, actor: Actor, now: dt.datetime
+) -> list[Entry]:
+    """The entries of a plan that was sealed, and of its approval."""
     digest = controller.digest(encode_plan(made))
     planned = {
         "case": case.id,
@@ -366,11 +379,7 @@ def keep(
         "unreached": [name(s) for s, _ in made.unreached],
     }
     body = {"case": case.id, "plan": digest, "actor": name(actor.role)}
-    return [
-        Entry("plan.made", now, planned),
-        *([Entry("plan.approved", now, body)] if approved else []),
-        Entry("suppression.added", now, {"case": case.id, "reason": "erasure"}),
-    ]
+    return [Entry("plan.made", now, planned), Entry("plan.approved", now, body)]
 
 
 def outlive(controller: Controller, made: Plan, now: dt.datetime, connection: Any) -> None:
@@ -459,6 +468,49 @@ def undecided(controller: Controller, case: Case) -> list[Doubt]:
         met = controller.doubts.met_with(known_of(controller, case))
         waits += [one for one in met if one.outcome is None]
     return list({one.id: one for one in waits}.values())
+
+
+def look_again(
+    controller: Controller, case: Case, made: Plan, actor: Actor, now: dt.datetime
+) -> Plan:
+    """The sealed plan, where of what is left to delete somebody else has rows by now: they stay for
+    them, with what hangs on them. StoreError where that cannot be asked.
+    """
+    settled = {r.number for r in controller.cases.steps(case) if r.state is StepState.DONE}
+    settled |= controller.cases.waits(case).steps
+    left = [
+        s for s in made.steps
+        if s.action is Action.DELETE and s.number not in settled and len(s.keys)
+        and s.system in controller.abilities
+    ]  # fmt: skip
+    if not any(sides(controller.datamap.dataset(s.system, s.dataset)) for s in left):
+        return made
+    datamap = controller.realised({s.system for s in left})
+    found = _tables(left)
+    own = _tables(s for s in made.steps if s.action is not Action.REDACT)
+    theirs = controller.sides(datamap, found, own)
+    first = 1 + max(s.number for s in made.steps)
+    among = {s.number for s in left}
+    steps, added = stayed(
+        datamap, made.steps, among, theirs, first, _erasure_clause(controller)
+    )  # fmt: skip
+    if not added:
+        return made
+    extended = replace(made, steps=tuple(steps))
+    with controller.database.connection() as connection:
+        controller.cases.extend_plan(case, extended, added, now, connection=connection)
+        entries = _planned(controller, case, extended, actor, now)
+        controller.ledger.append_in(connection, entries)
+    return extended
+
+
+def _tables(steps: Iterable[Step]) -> dict[Place, KeyTable]:
+    """The rows of these steps, place by place."""
+    found: dict[Place, KeyTable] = {}
+    for s in steps:
+        before = found[s.system, s.dataset].rows if (s.system, s.dataset) in found else ()
+        found[s.system, s.dataset] = KeyTable(s.keys.fields, (*before, *s.keys.rows))
+    return found
 
 
 def ask_again(
