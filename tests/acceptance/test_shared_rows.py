@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -20,11 +21,12 @@ from kept.controller import Controller
 from kept.controls.registry import Finding
 from kept.datamap.check import compare, unshared
 from kept.decide import reasons
-from kept.duties import rights
+from kept.duties import holds, rights
+from kept.duties.rights import casework
 from kept.duties.rights.erased import erased_stay_erased
 from kept.duties.rights.isolation import what_is_kept_ends
 from kept.duties.rights.letter import letter
-from kept.errors import Obstructed
+from kept.errors import Obstructed, UsageError
 from kept.records.actor import OPERATOR
 from kept.stores.sql import PostgreSQLStore
 from kept.terms.identifiers import parse
@@ -452,3 +454,152 @@ def test_sides_by_address_are_the_same_in_another_case(
     ]  # fmt: skip
     assert _erase(club, "ben@example.org").complete
     assert club.rows("message") == []
+
+
+@pytest.mark.parametrize("overwrite", ["", ", overwrite: erased"])
+def test_whoever_never_filled_in_a_field_is_still_there(
+    make: Callable[[str], Club], monkeypatch: pytest.MonkeyPatch, overwrite: str
+) -> None:
+    monkeypatch.setitem(TABLES, "profile", "id integer primary key, nick varchar(90)")
+    # What an erasure put there, where the map says so; else he has no name there, and is here.
+    nick = "erased" if overwrite else None
+    monkeypatch.setitem(ROWS, "profile", [(1, "ana"), (2, nick), (3, None)])
+    club = make("sqlite")
+    text = (club.directory / "club.yml").read_text("utf-8")
+    text = text.replace("to: member, on: [id], kind: shared", "to: profile, on: [id], kind: shared")
+    profile = f"""  profile:
+    title: Profiles
+    key: [id]
+    origin: provided
+    retention: account
+    activities: [account]
+    erase: overwrite
+    fields:
+      id: {{type: integer, category: identifier.account, nullable: false}}
+      nick: {{category: contact.name{overwrite}}}
+    links:
+      - {{fields: [id], to: member, on: [id], kind: owned-by}}
+"""
+    text = text.replace("  message:\n", f"{profile}  message:\n", 1)
+    (club.directory / "club.yml").write_text(text, "utf-8")
+    assert _erase(club, "ana@example.org").complete
+    left = [row[0] for row in club.rows("message")]
+    assert left == ([4] if overwrite else [1, 2, 4])
+
+
+def test_a_hold_on_any_of_them_keeps_the_row_whole(make: Callable[[str], Club]) -> None:
+    club = make("sqlite")
+    with Controller.open(deployment.read(club.directory)) as controller:
+        officer = controller.actors.of("ana", OPERATOR, NOW)
+        hold = holds.place(
+            controller, ground="a claim", clause="RET-10", actor=officer, now=NOW,
+            person=[parse("email=ben@example.org")],
+        )  # fmt: skip
+    ana = _erase(club, "ana@example.org")
+    assert ana.complete, ana
+    with Controller.open(deployment.read(club.directory)) as controller:
+        said = " ".join(letter(controller, ana.case, NOW).text().split())
+    assert "has to be kept for one of them" in said
+    assert "a claim" not in said
+    assert club.rows("message")[:2] == ROWS["message"][:2]
+    assert [row[0] for row in club.rows("message")] == [1, 2, 4]  # what is hers alone went
+    assert club.rows("friend") == ROWS["friend"]
+    with Controller.open(deployment.read(club.directory)) as controller:
+        controller.holds.release(hold.id, officer, "settled", NOW)
+        assert rights.expire(controller, NOW).gone
+    assert club.rows("message") == [
+        (1, None, 2, "gone"), (2, 2, None, "from ben to ana"), (4, 2, 3, "from ben to cleo"),
+    ]  # fmt: skip
+    assert club.rows("friend") == [(2, 2, 3)]
+
+
+def test_a_hold_on_another_that_came_since_stops_what_is_left(
+    make: Callable[[str], Club], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    club = make("sqlite")
+    execute = Controller.execute
+
+    def killed(self: Controller, *arguments: Any, **named: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Controller, "execute", killed)
+    with pytest.raises(KeyboardInterrupt):
+        _erase(club, "ana@example.org")
+    monkeypatch.setattr(Controller, "execute", execute)
+    later = NOW + dt.timedelta(hours=1)
+    with Controller.open(deployment.read(club.directory)) as controller:
+        officer = controller.actors.of("ana", OPERATOR, later)
+        holds.place(
+            controller, ground="a claim", clause="RET-10", actor=officer, now=later,
+            person=[parse("email=ben@example.org")],
+        )  # fmt: skip
+        case = controller.cases.all()[0].id
+        request = rights.Request((), case=case, actor="ana", role="operator")
+        with pytest.raises(UsageError, match="a hold was placed"):
+            rights.erase(controller, request, later)
+    assert club.rows("message") == ROWS["message"]
+
+
+@pytest.mark.parametrize("engine", ["postgresql", "sqlite"])
+def test_who_came_before_it_went_on_keeps_what_is_theirs(
+    make: Callable[[str], Club], monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
+    club = make(engine)
+    execute = Controller.execute
+
+    def killed(self: Controller, *arguments: Any, **named: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Controller, "execute", killed)
+    with pytest.raises(KeyboardInterrupt):
+        _erase(club, "ana@example.org")
+    monkeypatch.setattr(Controller, "execute", execute)
+    club.by_hand("INSERT INTO resident VALUES (9, 2, 3)")
+    club.by_hand("UPDATE message SET to_id = 3 WHERE id = 5")
+    club.by_hand("INSERT INTO attachment VALUES (5, 5, 'with it')")
+    club.by_hand("UPDATE message SET to_id = 3 WHERE id = 3")
+    with Controller.open(deployment.read(club.directory)) as controller:
+        case = controller.cases.all()[0].id
+        request = rights.Request((), case=case, actor="ana", role="operator")
+        answer = rights.erase(controller, request, NOW)
+    assert answer.complete, answer
+    assert club.rows("household") == ROWS["household"]
+    assert (9, 2, 3) in club.rows("resident")
+    left = {row[0]: row for row in club.rows("message")}
+    assert (left[3], left[5]) == ((3, None, 3, "gone"), (5, None, 3, "gone"))
+    assert sorted(left) == [1, 2, 3, 4, 5]
+    assert (3, 3, "ana's own") in club.rows("attachment")
+    assert club.rows("member") == ROWS["member"][1:]
+
+
+def test_who_moved_in_while_it_waited_keeps_what_is_theirs(
+    make: Callable[[str], Club], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    club = make("sqlite")
+    with (club.directory / "kept.toml").open("a", encoding="utf-8") as settings:
+        settings.write("\n[desk]\nlarge = 9\n")
+    execute = Controller.execute
+
+    def late(self: Controller, *arguments: Any, **named: Any) -> Any:
+        monkeypatch.setattr(Controller, "execute", execute)
+        club.by_hand("DELETE FROM resident WHERE id = 2")
+        return execute(self, *arguments, **named)
+
+    def asked(who: str, case: str | None = None) -> rights.Request:
+        people = () if case else ((parse("email=ana@example.org"),),)
+        return rights.Request(people, actor=who, role="approver", case=case, evidence="a card")
+
+    with Controller.open(deployment.read(club.directory)) as controller:
+        case = rights.preview(controller, asked("op"), NOW).case
+        bo, cy = (controller.actors.of(who, "approver", NOW) for who in ("bo", "cy"))
+        plan = str(casework.look(controller, case, {}, bo, NOW)["plan"])
+        casework.approve(controller, case, plan, cy, NOW)
+        monkeypatch.setattr(Controller, "execute", late)
+        assert not rights.erase(controller, asked("bo", case), NOW).complete
+        # Nobody was left, so it was to go, and waits for somebody else.
+        assert controller.cases.waits(controller.cases.get(case)).steps
+        club.by_hand("INSERT INTO resident VALUES (7, 1, 3)")
+        answer = rights.erase(controller, asked("cy", case), NOW)
+    assert answer.complete, answer
+    assert (1, "Ana and Ben") in club.rows("household")
+    assert (7, 1, 3) in club.rows("resident")

@@ -271,7 +271,11 @@ def _nobody(dataset: Dataset, side: Side, row: Row) -> bool:
 
 
 def _empty(dataset: Dataset, row: Row) -> bool:
-    """Whether a row holds what an erasure puts there, and nothing that names anybody."""
+    """Whether a row holds what an erasure puts there, and nothing that names anybody.
+
+    Only a text that the map puts there says so: whoever never filled in a field is there.
+    """
+    marked = False
     for item in dataset.personal:
         if item.name in dataset.key or item.computed is not None:
             continue
@@ -279,7 +283,8 @@ def _empty(dataset: Dataset, row: Row) -> bool:
         wanted = fill(how.text, row) if isinstance(how, Template) else how.value
         if row.get(item.name) != wanted:
             return False
-    return True
+        marked = marked or (isinstance(wanted, str) and bool(wanted.strip()))
+    return marked
 
 
 def _matching(

@@ -365,6 +365,37 @@ def _parted(system: System, dataset: Dataset, rows: _Rows, theirs: _Theirs) -> l
     return made
 
 
+def stayed(
+    datamap: DataMap,
+    steps: Iterable[Step],
+    among: Collection[int],
+    sides: Sides,
+    first: int,
+    clause: str,
+) -> tuple[list[Step], list[Step]]:
+    """The steps of a plan once more, where rows that those numbered in `among` delete are somebody
+    else's by now: each stays for them, by a step of its own; and these, numbered from `first` on.
+    """
+    both: list[Step] = []
+    added: list[Step] = []
+    for s in steps:
+        place = (s.system, s.dataset)
+        theirs = _theirs(datamap, place, sides, {}, clause) if s.number in among else {}
+        made = (
+            _parted(datamap.systems[s.system], datamap.dataset(*place), _Rows(s.keys), theirs)
+            if theirs
+            else []
+        )
+        if made:
+            new = [replace(one, number=first + len(added) + n) for n, one in enumerate(made)]
+            rows = tuple(row for row in s.keys.rows if norm(row[1]) not in theirs)
+            s = replace(s, keys=KeyTable(s.keys.fields, rows))
+            added += new
+            both += new
+        both.append(s)
+    return both, added
+
+
 def _bare(dataset: Dataset) -> list[Obstacle]:
     return [Obstacle(dataset.name, *one) for one in anonymise.stuck(dataset)]
 

@@ -17,13 +17,14 @@ BARE: Final = "The row is kept for others, and nothing in it names the person."
 ONE_SIDE: Final = "It belongs to somebody else as well: only one side of it went."
 LAST_OWNER: Final = "It belongs to others as well, and goes with the last of them."
 PART_OF: Final = "It is part of “{title}”, which belongs to somebody else as well."
+OF_ANOTHER: Final = "It belongs to others as well, and has to be kept for one of them."
 RESTRICTED: Final = "Its use is restricted at her wish, so it stays until that is lifted."
 #: What follows the words of a law where the end is not known.
 UNDECIDED: Final = "How long is not decided yet, so no end can be named."
 UNDATED: Final = "No date to count from is known yet, so no end can be named."
 SENTENCES: Final = (
-    REFERRED, REFERRED_FROM_ROWS, REFERRED_FROM, BARE, ONE_SIDE, LAST_OWNER, PART_OF, RESTRICTED,
-    UNDECIDED, UNDATED,
+    REFERRED, REFERRED_FROM_ROWS, REFERRED_FROM, BARE, ONE_SIDE, LAST_OWNER, PART_OF, OF_ANOTHER,
+    RESTRICTED, UNDECIDED, UNDATED,
 )  # fmt: skip
 
 

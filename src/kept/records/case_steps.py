@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 
 from kept.database import Connection, Database
+from kept.decide.reasons import OF_ANOTHER
 from kept.errors import Denied
 from kept.keys import Vault
 from kept.model.plan import Action, Counts, Reason, Step, StepResult
@@ -38,7 +39,7 @@ class Steps:
         return [
             StepRecord(
                 r[0], r[1], r[2], Action(r[3]), r[4], StepState(r[5]), Counts(*r[6:10]), r[10],
-                Reason(said.get(r[18], r[11] or ""), *r[12:16]) if r[14] is not None else None,
+                Reason(r[11] or said.get(r[18], ""), *r[12:16]) if r[14] is not None else None,
                 r[16], r[17], r[20],
             )
             for r in rows
@@ -175,5 +176,5 @@ def _reason_columns(reason: Reason | None) -> tuple[object, ...]:
     if reason is None:
         return (None,) * 5
     # The ground of a hold stands sealed with the hold, and nowhere else.
-    words = None if reason.hold else reason.words
+    words = None if reason.hold and reason.words != OF_ANOTHER else reason.words
     return words, reason.law, reason.until, reason.clause, reason.hold

@@ -32,6 +32,7 @@ from kept.duties.rights.planning import (
     draw_up,
     given_back,
     keep,
+    look_again,
     met_again,
     numbers,
     outlive,
@@ -359,6 +360,7 @@ def _go_on(
     made = given_back(controller, case, made, people, actor, now)
     waited = controller.cases.waits(case).steps
     _let_go(controller, case, made, actor, alone, seen, now)
+    made = look_again(controller, case, made, actor, now)
     away = {system for system, _ in made.unreached}
     if away:
         made = ask_again(controller, case, made, people, actor, now)
@@ -394,18 +396,22 @@ def _refuse_held(
     done = {r.number for r in controller.cases.steps(case) if r.state is StepState.DONE}
     left = [s for s in made.steps if s.number not in done and s.action is not Action.RETAIN]
     hers = list(subjects_of(controller, case, known))
-    texts = [s for s in left if s.action is Action.REDACT]
+    datamap = controller.datamap
+    both = [
+        s for s in left if s.action is Action.REDACT or datamap.dataset(s.system, s.dataset).shared
+    ]
     for hold in controller.holds.all(now):
         if hold.placed_at < sealed or hold.id in counted or not binding(case, hold):
             continue
         if hold.subject is None or hold.subject in hers:
             late = any(hold.covers(s.system, s.dataset) for s in left)
         else:
-            # What others wrote of her is changed in her case: it may be a person's who is held.
-            kept = theirs(controller, [hold]) if texts else {}
+            # What others wrote of her, or have with her, is changed in her case: it may be a
+            # person's who is held.
+            kept = theirs(controller, [hold]) if both else {}
             late = any(
                 norm(key) in kept.get((s.system, s.dataset), ())
-                for s in texts
+                for s in both
                 for key in s.keys.values
             )
         if late:

@@ -14,9 +14,12 @@ from typing import Any, Final
 from kept.controller import REGISTRY, SUBJECT, Controller, Place
 from kept.controller.naming import recognised
 from kept.controller.staff import takes_two
+from kept.datamap.map import DataMap, Owner
 from kept.datamap.reach import shape
+from kept.datamap.sides import sides
 from kept.decide import due, mentions, reasons, ties
 from kept.decide.plan import plan as make_plan
+from kept.decide.plan import stayed
 from kept.duties.rights import anonymity, carry, free_text, objection, restriction
 from kept.duties.rights.child import sealing
 from kept.duties.rights.covering import (
@@ -33,7 +36,7 @@ from kept.duties.rights.receipts import BEFORE
 from kept.duties.rights.request import refilled, refuse_mixed
 from kept.ledger.entry import Entry, name
 from kept.model.codec import encode_plan
-from kept.model.plan import Action, Plan, Step
+from kept.model.plan import Action, Plan, Reason, Step
 from kept.model.select import KeyRow, KeySet, KeyTable
 from kept.records.actor import Actor
 from kept.records.case import NEEDLES, Case, StepState
@@ -137,7 +140,8 @@ def draw_up(
     foreign = controller.foreign_keys()
     # A hold on her was placed on a number that an erasure forgot: what it keeps it keeps still.
     before = due.standing(stayed.held, {h.id for h in standing})
-    places = [(h.system, h.dataset) for h in holds] + list(before)
+    kept = _of_others(controller, [h for h in standing if h not in holds], datamap, found)
+    places = [(h.system, h.dataset) for h in holds] + list(before) + list(kept)
     theirs = controller.sides(datamap, found, found, located.selects)
     hidden = located.hidden | theirs.places
     asked = ties.questions(datamap, found, laws, places, foreign, hidden)
@@ -150,7 +154,8 @@ def draw_up(
     held = due.merge(
         due.statutory(datamap, found, laws, dates, tied, today),
         due.explicit(found, scopes, today),
-        {place: kept for place, kept in before.items() if place in found},
+        {place: groups for place, groups in before.items() if place in found},
+        kept,
     )
     # Whoever is erased is known no more, and comes back as somebody new: the one way to what is
     # held is the locator. Holds that name her number need nobody behind it.
@@ -173,6 +178,35 @@ def draw_up(
     made = controller.anonymity.settled(_once(controller, made, stayed.tables))
     made = free_text.redacted(controller, made, about or people, found, now)
     return made, known, located.values
+
+
+def _of_others(
+    controller: Controller,
+    holds: Sequence[Hold],
+    datamap: DataMap,
+    found: Mapping[Place, KeyTable],
+) -> due.Held:
+    """What a hold on somebody else keeps of rows that are several people's, and with it of others
+    that are both of theirs.
+    """
+    shared = [place for place, table in found.items() if table.rows and of_several(datamap, place)]
+    holds = [h for h in holds if any(h.covers(*place) for place in shared)]
+    kept: dict[Place, list[tuple[KeyTable, Reason]]] = {}
+    for hold in holds:
+        why = replace(hold.reason(), words=reasons.OF_ANOTHER)  # the ground is not hers to read
+        for place, keys in free_text.theirs(controller, [hold]).items():
+            table = found.get(place, KeyTable(()))
+            rows = tuple(row for row in table.rows if ties.norm(row[1]) in keys)
+            if rows and place[0] != SYSTEM.name:
+                kept.setdefault(place, []).append((KeyTable(table.fields, rows), why))
+    return {place: tuple(groups) for place, groups in kept.items()}
+
+
+def of_several(datamap: DataMap, place: Place) -> bool:
+    """Whether the rows there may be several people's."""
+    system = datamap.systems.get(place[0])
+    dataset = system.datasets.get(place[1]) if system else None
+    return dataset is not None and any(link.kind is Owner.SHARED for link in dataset.links)
 
 
 def binding(case: Case, hold: Hold) -> bool:
@@ -328,6 +362,17 @@ def keep(
         table = KeyTable(("value",), tuple(dict.fromkeys(former)))
         sealed[_FORMER] = KeySet({_FORMER: table})
     controller.cases.seal_keys(case, sealed, connection=connection)
+    entries = _planned(controller, case, made, actor, now)
+    return [
+        *(entries if approved else entries[:1]),
+        Entry("suppression.added", now, {"case": case.id, "reason": "erasure"}),
+    ]
+
+
+def _planned(
+    controller: Controller, case: Case, made: Plan, actor: Actor, now: dt.datetime
+) -> list[Entry]:
+    """The entries of a plan that was sealed, and of its approval."""
     digest = controller.digest(encode_plan(made))
     planned = {
         "case": case.id,
@@ -340,11 +385,7 @@ def keep(
         "unreached": [name(s) for s, _ in made.unreached],
     }
     body = {"case": case.id, "plan": digest, "actor": name(actor.role)}
-    return [
-        Entry("plan.made", now, planned),
-        *([Entry("plan.approved", now, body)] if approved else []),
-        Entry("suppression.added", now, {"case": case.id, "reason": "erasure"}),
-    ]
+    return [Entry("plan.made", now, planned), Entry("plan.approved", now, body)]
 
 
 def outlive(controller: Controller, made: Plan, now: dt.datetime, connection: Any) -> None:
@@ -433,6 +474,49 @@ def undecided(controller: Controller, case: Case) -> list[Doubt]:
         met = controller.doubts.met_with(known_of(controller, case))
         waits += [one for one in met if one.outcome is None]
     return list({one.id: one for one in waits}.values())
+
+
+def look_again(
+    controller: Controller, case: Case, made: Plan, actor: Actor, now: dt.datetime
+) -> Plan:
+    """The sealed plan, where of what is left to delete somebody else has rows by now: they stay for
+    them, with what hangs on them. StoreError where that cannot be asked.
+    """
+    settled = {r.number for r in controller.cases.steps(case) if r.state is StepState.DONE}
+    settled |= controller.cases.waits(case).steps
+    left = [
+        s for s in made.steps
+        if s.action is Action.DELETE and s.number not in settled and len(s.keys)
+        and s.system in controller.abilities
+    ]  # fmt: skip
+    if not any(sides(controller.datamap.dataset(s.system, s.dataset)) for s in left):
+        return made
+    datamap = controller.realised({s.system for s in left})
+    found = _tables(left)
+    own = _tables(s for s in made.steps if s.action is not Action.REDACT)
+    theirs = controller.sides(datamap, found, own)
+    first = 1 + max(s.number for s in made.steps)
+    among = {s.number for s in left}
+    steps, added = stayed(
+        datamap, made.steps, among, theirs, first, _erasure_clause(controller)
+    )  # fmt: skip
+    if not added:
+        return made
+    extended = replace(made, steps=tuple(steps))
+    with controller.database.connection() as connection:
+        controller.cases.extend_plan(case, extended, added, now, connection=connection)
+        entries = _planned(controller, case, extended, actor, now)
+        controller.ledger.append_in(connection, entries)
+    return extended
+
+
+def _tables(steps: Iterable[Step]) -> dict[Place, KeyTable]:
+    """The rows of these steps, place by place."""
+    found: dict[Place, KeyTable] = {}
+    for s in steps:
+        before = found[s.system, s.dataset].rows if (s.system, s.dataset) in found else ()
+        found[s.system, s.dataset] = KeyTable(s.keys.fields, (*before, *s.keys.rows))
+    return found
 
 
 def ask_again(

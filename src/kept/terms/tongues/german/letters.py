@@ -9,6 +9,9 @@ SAID: Final = {
     "It belongs to somebody else as well: only one side of it went.": (
         "Es gehört auch jemand anderem: Nur eine Seite davon ist weg."
     ),
+    "It belongs to others as well, and has to be kept for one of them.": (
+        "Es gehört auch anderen und muss für jemanden von ihnen aufbewahrt werden."
+    ),
     "It belongs to others as well, and goes with the last of them.": (
         "Es gehört auch anderen und geht mit dem Letzten von ihnen."
     ),
