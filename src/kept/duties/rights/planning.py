@@ -372,7 +372,9 @@ def keep(
 def _planned(
     controller: Controller, case: Case, made: Plan, actor: Actor, now: dt.datetime
 ) -> list[Entry]:
-    """The entries of a plan that was sealed, and of its approval."""
+    """The entries of a plan that was sealed, and of its approval: the second only where nothing of
+    it waits for another person.
+    """
     digest = controller.digest(encode_plan(made))
     planned = {
         "case": case.id,
@@ -506,7 +508,8 @@ def look_again(
     with controller.database.connection() as connection:
         controller.cases.extend_plan(case, extended, added, now, connection=connection)
         entries = _planned(controller, case, extended, actor, now)
-        controller.ledger.append_in(connection, entries)
+        waits = controller.cases.waits(case).steps
+        controller.ledger.append_in(connection, entries[:1] if waits else entries)
     return extended
 
 
@@ -611,13 +614,7 @@ def ask_again(
         systems=(*made.systems, *(p for p in again.systems if p.system not in had)),
         unreached=tuple((s, why) for s, why in sorted(stopped.items()) if s in concerned),
     )
-    hers: dict[Place, KeyTable] = {}
-    for s in added:
-        if s.action is Action.REDACT:
-            continue  # rows of others
-        place = (s.system, s.dataset)
-        rows = hers[place].rows if place in hers else ()
-        hers[place] = KeyTable(s.keys.fields, (*rows, *s.keys.rows))
+    hers = _tables(s for s in added if s.action is not Action.REDACT)  # those are rows of others
     found = _known(
         known, controller, hers, before.spelt, called if extended.unreached else (),
         replaced=fresh.replaced,
@@ -679,8 +676,9 @@ def given_back(
         controller.cases.extend_plan(case, made, (), now, connection=connection)
         left = Known(known, spelt, before.called, replaced=once)
         entries = keep(
-            controller, case, made, left, before.values, actor, now, connection, before.former
-        )
+            controller, case, made, left, before.values, actor, now, connection, before.former,
+            approved=not controller.cases.waits(case).steps,
+        )  # fmt: skip
         controller.ledger.append_in(connection, entries)
     return made
 
