@@ -257,6 +257,49 @@ def test_each_row_of_several_people_becomes_what_the_map_says(
     assert [club.rows(table) for table in TABLES] == [[]] * len(TABLES)
 
 
+def test_whose_a_row_is_by_a_link_of_one_owner_keeps_it_as_well(
+    make: Callable[[str], Club], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A message lies in somebody's box, whoever wrote it: all three have it."""
+    monkeypatch.setitem(TABLES, "message", f"{TABLES['message']}, box_id integer")
+    monkeypatch.setitem(ROWS, "message", [(1, 1, None, "ana's, in cleo's box", 3),
+                                          (2, 1, 2, "ana's, in ben's", 2)])  # fmt: skip
+    club = make("sqlite")
+    edit(club.directory / "club.yml", "overwrite: gone, side: from_id}\n",
+         "overwrite: gone, side: from_id}\n"
+         "      box_id: {type: integer, category: identifier.account}\n")  # fmt: skip
+    edit(club.directory / "club.yml", "[to_id], to: member, on: [id], kind: shared}\n",
+         "[to_id], to: member, on: [id], kind: shared}\n"
+         "      - {fields: [box_id], to: member, on: [id], kind: owned-by}\n")  # fmt: skip
+    assert _erase(club, "ana@example.org").complete
+    assert club.rows("message") == [(1, None, None, "gone", 3), (2, None, 2, "gone", 2)]
+    assert _erase(club, "ben@example.org").complete
+    assert club.rows("message") == [(1, None, None, "gone", 3)]
+    assert _erase(club, "cleo@example.org").complete
+    assert club.rows("message") == []
+
+
+def test_her_address_on_the_side_of_another_takes_that_alone(
+    make: Callable[[str], Club], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(TABLES, "message", f"{TABLES['message']}, reply varchar(90)")
+    monkeypatch.setitem(ROWS, "message", [
+        (1, 2, None, "a draft of ben's", "ana@example.org"),
+        (2, 2, 3, "ben to cleo", "ana@example.org"),
+        (3, None, 3, "from who is no member", "ana@example.org"),
+        (4, 2, 1, "ben to ana", "ben@example.org"),
+    ])  # fmt: skip
+    club = make("sqlite")
+    edit(club.directory / "club.yml", "overwrite: gone, side: from_id}\n",
+         "overwrite: gone, side: from_id}\n      reply: {category: contact.email, "
+         "identifies: email, side: from_id, overwrite: none}\n")  # fmt: skip
+    assert _erase(club, "ana@example.org").complete
+    assert club.rows("message") == [
+        (1, 2, None, "a draft of ben's", "none"), (2, 2, 3, "ben to cleo", "none"),
+        (3, None, 3, "gone", "none"), (4, 2, None, "ben to ana", "ben@example.org"),
+    ]  # fmt: skip
+
+
 def test_of_two_who_go_at_once_the_later_takes_what_is_nobodys(
     make: Callable[[str], Club], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -83,14 +83,24 @@ class Reader:
         dataset = self.datamap.dataset(*place)
         both = sides(dataset)
         rows = self._rows(place, table)
-        hers = [self._hers(place, side) for side in both]
+        hers = [self._found(place, side.finds) for side in both]
         live = [self._live(place, side, rows, mine)
                 for side, mine in zip(both, hers, strict=True)]  # fmt: skip
+        named = {
+            (i, name): self._naming(place, name)
+            for i, side in enumerate(both) for name in side.names
+        }  # fmt: skip
+        # Her address on a side is her side, unless somebody else is at its end.
+        for (i, _), those in named.items():
+            hers[i] |= those - live[i]
         return {
             key: Seen(
                 frozenset(i for i, those in enumerate(hers) if key in those),
                 frozenset(i for i, those in enumerate(live) if key in those),
                 tuple(self._refers(place, row)),
+                frozenset(
+                    name for (i, name), those in named.items() if key in those and key in live[i]
+                ),
             )
             for key, row in rows.items()
         }
@@ -120,9 +130,9 @@ class Reader:
                 on = link.on if row.keys() >= set(link.fields) else ()
                 yield (link.fields, link.to, on), norm(tuple(row.get(n, "") for n in link.fields))
 
-    def _hers(self, place: Place, side: Side) -> frozenset[Key]:
-        """The rows that a side leads to for people of the plan."""
-        return self._found(place, lambda path, fields: side.finds(path, fields))
+    def _naming(self, place: Place, name: str) -> frozenset[Key]:
+        """The rows that this field of theirs leads to."""
+        return self._found(place, lambda path, fields: path is None and fields == (name,))
 
     def _found(
         self, place: Place,
@@ -167,6 +177,8 @@ class Reader:
             return frozenset(asked)
         values = {value: n for n, value in enumerate(dict.fromkeys(asked.values()))}
         there = self.datamap.dataset(*to)
+        if there.on_erase is OnErase.NEVER:
+            return frozenset()
         try:
             met = _matching(store, there, on, dataset, link.fields, list(values))
             stays = self._people(to, [key for keys in met.values() for key in keys])
@@ -180,6 +192,8 @@ class Reader:
     def _people(self, place: Place, keys: Sequence[Key]) -> frozenset[Key]:
         """Those of these rows that are somebody's who is not of the plan and was not erased."""
         mine = {norm(key) for key in self.own[place].values} if place in self.own else set()
+        if sides(self.datamap.dataset(*place)):
+            mine = set()  # of several people's rows it is not known yet whether they go
         left = [key for key in dict.fromkeys(keys) if norm(key) not in mine]
         if not left:
             return frozenset()

@@ -65,8 +65,7 @@ def owners(systems: Mapping[str, System]) -> list[Problem]:
     found = []
     for system in systems.values():
         for dataset in system.datasets.values():
-            for side in sides(dataset):
-                link = side.link
+            for link in (side.link for side in sides(dataset) if side.must):
                 there = systems[link.system or system.name].datasets[link.to]
                 where = f"{system.file or system.name}:{dataset.line}"
                 if there.on_erase is OnErase.NEVER:

@@ -1,12 +1,12 @@
 """Rows of several people: which part of a row is whose, and what stays when one of them goes.
 
-A side is a link `shared`: by it a row is found for somebody. What the link alone holds is that
-side's, and so is each field with `side:`; what has none is everybody's.
+A side is a link by which a row is somebody's; one to rows of its own dataset is none. What the link
+alone holds is that side's, and so is each field with `side:`; what has none is everybody's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,13 +28,25 @@ class Side:
     ties: tuple[str, ...]
     holds: tuple[str, ...]
 
+    @property
+    def must(self) -> bool:
+        """Whether it has to be emptied where the map says so. The way to what a row belongs to
+        (`owned-by`) is, where it can be.
+        """
+        return self.link.kind is Owner.SHARED
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The fields of `holds` by which somebody may be found who is not at the link's end."""
+        return tuple(name for name in self.holds if name not in self.link.fields)
+
     def finds(self, path: tuple[tuple[str, ...], str] | None, fields: tuple[str, ...]) -> bool:
-        """Whether a way into the dataset is by this side: its first join (fields, dataset), or the
-        fields compared where there is none.
+        """Whether a way into the dataset is by this side's link: its first join (fields, dataset),
+        or the fields compared where there is none.
         """
         if path is not None:
             return path == (self.link.fields, self.link.to)
-        return fields == self.link.fields or (len(fields) == 1 and fields[0] in self.holds)
+        return fields == self.link.fields
 
 
 def sides(dataset: Dataset) -> tuple[Side, ...]:
@@ -45,7 +57,10 @@ def sides(dataset: Dataset) -> tuple[Side, ...]:
 
 
 def _sides(dataset: Dataset) -> Iterator[Side]:
-    links = [link for link in dataset.links if link.kind is Owner.SHARED]
+    links = [
+        link for link in dataset.links
+        if link.kind is not Owner.ACCESSED and (link.system or link.to != dataset.name)
+    ]  # fmt: skip
     for link in links:
         other = {name for one in links if one is not link for name in one.fields}
         ties = tuple(n for n in link.fields if n not in dataset.key and n not in other)
@@ -60,19 +75,25 @@ def referred(dataset: Dataset, link: Link) -> bool:
     return dataset.shared in STAYING and set(link.fields) <= set(dataset.key)
 
 
-def emptied(dataset: Dataset, gone: Collection[int]) -> Mapping[str, Assignment]:
-    """Field → what is written there when these sides (by their place in `sides`) go.
+def goes(dataset: Dataset, numbers: Iterable[int], named: Iterable[str] = ()) -> frozenset[str]:
+    """The fields that go with these sides (by their place in `sides`), and those `named`.
 
-    Nothing where a row stays whole and its link cannot be emptied.
+    None where a row stays whole and its link cannot be emptied.
     """
-    found: dict[str, Assignment] = {}
-    for number in sorted(gone):
-        side = sides(dataset)[number]
-        for name in (*side.ties, *side.holds):
-            item = dataset.fields[name]
-            if item.computed is None and (dataset.shared is Shared.ONE_SIDE or _can(item)):
-                found[name] = assignment(item)
-    return found
+    one_side = dataset.shared is Shared.ONE_SIDE
+    alone = frozenset(name for name in named if _can(dataset.fields[name]))
+    return alone | frozenset(
+        name
+        for side in (sides(dataset)[number] for number in numbers)
+        for name in (*side.ties, *side.holds)
+        if _can(dataset.fields[name])
+        or (one_side and side.must and dataset.fields[name].computed is None)
+    )
+
+
+def emptied(dataset: Dataset, gone: Iterable[str]) -> Mapping[str, Assignment]:
+    """Field → what is written there when these go."""
+    return {name: assignment(dataset.fields[name]) for name in sorted(gone)}
 
 
 def looses(dataset: Dataset, number: int) -> bool:
@@ -122,7 +143,7 @@ def wrong(dataset: Dataset) -> Iterator[tuple[str | None, str, str]]:
         yield from _found_still(dataset, both)
     if dataset.shared is Shared.ONE_SIDE:
         for side in both:
-            if not side.ties:
+            if side.must and not side.ties:
                 what = ", ".join(f"`{name}`" for name in side.link.fields)
                 yield (
                     None,
@@ -151,7 +172,7 @@ def stuck(dataset: Dataset) -> list[tuple[str, str, str]]:
         return []
     found = []
     for side in sides(dataset):
-        for name in (*side.ties, *side.holds):
+        for name in (*side.ties, *side.holds) if side.must else side.holds:
             item = dataset.fields[name]
             if item.computed is not None:
                 what = f"the engine computes `{name}`, so it would stay"

@@ -200,8 +200,8 @@ def _whole(rows: Mapping[Place, _Rows], held: Held) -> dict[Place, dict[Key, Rea
     return whole
 
 
-#: Key → why the row stays for somebody else, and which sides of it go.
-_Theirs: TypeAlias = Mapping[Key, tuple[Reason, frozenset[int]]]
+#: Key → why the row stays for somebody else, and which fields of it go.
+_Theirs: TypeAlias = Mapping[Key, tuple[Reason, frozenset[str]]]
 
 
 def _theirs(
@@ -214,7 +214,7 @@ def _theirs(
     for key, above in sides.along.get(place, {}).items():
         title = datamap.dataset(*above).title or above[1]
         part = Reason(PART_OF.format(title=title), None, None, clause)
-        found[key] = (part, frozenset[int]())
+        found[key] = (part, frozenset[str]())
     return {key: what for key, what in found.items() if key not in whole}
 
 
@@ -351,7 +351,7 @@ def _steps(
 
 def _parted(system: System, dataset: Dataset, rows: _Rows, theirs: _Theirs) -> list[Step]:
     """The steps of rows that stay for somebody else: without what is hers, where that can go."""
-    groups: dict[tuple[Reason, frozenset[int]], list[Key]] = {}
+    groups: dict[tuple[Reason, frozenset[str]], list[Key]] = {}
     for key, what in theirs.items():
         if key in rows.keys:
             groups.setdefault(what, []).append(key)

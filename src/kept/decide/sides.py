@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from kept.datamap.map import Dataset
 from kept.datamap.reach import Place
-from kept.datamap.sides import looses, sides
+from kept.datamap.sides import goes, looses, sides
 from kept.decide.ties import Key
 
 
@@ -19,21 +19,23 @@ from kept.decide.ties import Key
 class Seen:
     """A row of several people, as it was read. By place in `sides`: `hers`, by which it was found
     for people of the plan; `others`, where somebody is who stays. `held`: of its fields that refer
-    to rows of its own system, what each holds: ((fields, dataset, on), value).
+    to rows of its own system, what each holds: ((fields, dataset, on), value). `named`: fields of
+    somebody else's side by which it was found for people of the plan.
     """
 
     hers: frozenset[int]
     others: frozenset[int]
     held: tuple[tuple[tuple[tuple[str, ...], str, tuple[str, ...]], Key], ...] = ()
+    named: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A row that stays for somebody else: which sides of it go, and to which datasets it refers
+    """A row that stays for somebody else: which fields of it go, and to which datasets it refers
     no more without these.
     """
 
-    gone: frozenset[int]
+    gone: frozenset[str]
     released: frozenset[str] = frozenset()
 
 
@@ -62,8 +64,8 @@ def kept(dataset: Dataset, seen: Mapping[Key, Seen]) -> dict[Key, Kept]:
     every = range(len(sides(dataset)))
     for key, row in seen.items():
         if row.others:
-            gone = row.hers or frozenset(every) - row.others
-            found[key] = Kept(gone, _released(dataset, row, gone))
+            gone = row.hers if row.hers or row.named else frozenset(every) - row.others
+            found[key] = Kept(goes(dataset, gone, row.named), _released(dataset, row, gone))
     return found
 
 
