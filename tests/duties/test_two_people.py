@@ -181,7 +181,7 @@ def test_a_correction_is_not_over_while_what_it_puts_right_waits_for_another_per
 
 
 def test_a_correction_is_not_over_where_it_could_not_look_by_what_was_wrong(away: Path) -> None:
-    """An erasure by what is right finds nothing there."""
+    """Somebody else has what was wrong by then: an erasure by what is right finds nothing there."""
     with Controller.open(deployment.read(away)) as controller:
         by = rights.Request(((parse("email=ben@example.org"),),), override="test")
         correction = rights.rectify(controller, by, "shop.customer.email", "bo@example.org", NOW)
@@ -189,9 +189,11 @@ def test_a_correction_is_not_over_where_it_could_not_look_by_what_was_wrong(away
         her = rights.Request(((parse("email=bo@example.org"),),), override="test")
         on = rights.Request((), case=rights.erase(controller, her, NOW).case, override="test")
     _back(away, 50)
+    sql(away, "INSERT INTO customer VALUES (9, 'ben@example.org', 'Ben anew', NULL, '2026-11-23')")
     with Controller.open(deployment.read(away)) as controller:
-        rights.erase(controller, on, NOW)
+        answer = rights.erase(controller, on, NOW)
         assert _there(away) == 50
+        assert "was not covered: others use it as well" in " ".join(answer.warnings)
         assert controller.cases.get(correction.case).state is not State.CLOSED
 
 
@@ -318,3 +320,23 @@ def test_killed_after_it_was_approved_it_goes_or_waits_whole(away: Path, method:
     assert _on(away, "ana", case).complete is (method == "begin_steps")
     assert _on(away, "bo", case).complete
     assert _there(away) == 0
+
+
+def test_where_a_correction_has_still_to_be_what_named_her_before_names_her(away: Path) -> None:
+    """The system that was away for both has her by the address of before alone."""
+    ben = rights.Request(((parse("email=ben@example.org"),),), override="for a test")
+    later = rights.Request(((parse("email=benno@example.org"),),), override="for a test")
+    with Controller.open(deployment.read(away)) as controller:
+        changed = rights.rectify(controller, ben, "shop.customer.email", "benno@example.org", NOW)
+        assert [s for s, _ in changed.unreached] == ["news"]
+        gone = rights.erase(controller, later, NOW)
+        assert not gone.complete
+    _back(away, 1)
+    with Controller.open(deployment.read(away)) as controller:
+        gone = rights.erase(controller, rights.Request((), case=gone.case), NOW)
+        assert (gone.complete, _there(away)) == (True, 0), gone
+        assert "nobody has proven" not in " ".join(gone.warnings)
+        # With her the correction is over: nobody is told of a new address of hers.
+        assert controller.cases.get(changed.case).state is State.CLOSED
+        controller.deliver(NOW)
+        assert "benno" not in str([t.people for t in controller.tasks() if t.case == changed.case])

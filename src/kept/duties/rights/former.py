@@ -2,11 +2,12 @@
 
 It stands in texts, with those who were told of her, and in what people serve. But a typing error
 may be another's address: what leads to anybody else, or to rows that nothing else says are hers,
-names her no more.
+names her no more. Where a correction has still to put it right, the rows there are hers by it.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,14 +16,22 @@ from typing import Final
 from kept.controller import SUBJECT, Controller, Place
 from kept.decide.ties import norm
 from kept.duties.rights.covering import kinds, was
+from kept.errors import IdentifierError
 from kept.model.select import KeyTable
+from kept.model.values import Value
+from kept.records.case import Case
 from kept.records.declared import SYSTEM
-from kept.records.subject import identity_mac
-from kept.terms.identifiers import Identifier
+from kept.records.subject import LINKING, identity_mac
+from kept.terms.identifiers import Identifier, normalise
 
 _MEMORY: Final[Place] = (SYSTEM.name, "correction")
+#: Under which name the wish of a correction is sealed with its case.
+WISH: Final = "wanted"
 #: What is said of it says this.
-FORMER: Final = "of before a correction"
+_FORMER: Final = "of before a correction"
+_OTHERS: Final = (
+    "others use it as well, or it leads to records of which nothing else says that they are hers"
+)
 #: Whose it is, and by what she is named.
 Named = tuple[int, Identifier]
 
@@ -68,18 +77,23 @@ def former(
     hers, later = ([], open_) if away else (open_, [])
     words: tuple[str, ...] = ()
     if hers:
-        words += (f"also searched by {_kinds(hers)} {FORMER}",)
+        words += (f"also searched by {_kinds(hers)} {_FORMER}",)
     if later:
         words += (
-            f"{_kinds(later)} {FORMER} {was(_counted(later))} not covered: whether"
+            f"{_kinds(later)} {_FORMER} {was(_counted(later))} not covered: whether"
             f" others use it as well could not be looked for in {', '.join(sorted(away))}",
         )
     if left:
-        words += (
-            f"{_kinds(left)} {FORMER} {was(_counted(left))} not covered: others use"
-            " it as well, or it leads to records of which nothing else says that they are hers",
-        )
+        words += (f"{_kinds(left)} {_FORMER} {was(_counted(left))} not covered: {_OTHERS}",)
     return Former(hers, later, words, away if later else {})
+
+
+def told_anew(words: Sequence[str], once: Former) -> tuple[str, ...]:
+    """What was said of a plan, with this in the place of what was said before: but what was found
+    to be others' is asked no more, and stays said.
+    """
+    kept = (w for w in words if _FORMER not in w or w.endswith(_OTHERS))
+    return tuple(dict.fromkeys((*kept, *once.words)))
 
 
 def with_former(
@@ -87,6 +101,15 @@ def with_former(
 ) -> list[tuple[Identifier, ...]]:
     """Everybody also by what named her before it was corrected."""
     return [(*one, *(i for w, i in those if w == who)) for who, one in enumerate(people)]
+
+
+def wished(controller: Controller, case: Case) -> tuple[Place, str, Value, Value] | None:
+    """Where (place, field) a correction puts which value (wrong, right); None once it is over."""
+    sealed = controller.cases.sealed_keys(case, WISH)
+    if sealed is None:
+        return None
+    ((_, (system, dataset, name, wrong, right)),) = sealed[WISH].rows
+    return (str(system), str(dataset)), str(name), wrong, right
 
 
 def _remembered(
@@ -113,18 +136,42 @@ def _others(
         if set(led) - mine.get(who, set())
     }  # fmt: skip
     located = controller.locate(alone)
+    waiting = [_waiting(controller, [one, *people[who]], one) for who, one in asked]
     for place, table in controller.keys(located).items():
         # Of Kept's own rows the registry says whose they are; by letter anybody can be asked about.
         if place[0] == SYSTEM.name or controller.abilities[place[0]].word:
             continue
         rows = {(who, norm(key)) for who, key in found[place].rows} if place in found else set()
-        others |= {n for n, key in table.rows if (asked[n][0], norm(key)) not in rows}
+        others |= {
+            n for n, key in table.rows
+            if (asked[n][0], norm(key)) not in rows and place[0] not in waiting[n]
+        }  # fmt: skip
     apart = controller.doubts.apart([one for _, one in asked])
     for n, (who, one) in enumerate(asked):
         decided = apart.get(identity_mac(controller.vault, one), set())
         if any(identity_mac(controller.vault, i) in decided for i in people[who]):
             others.add(n)
     return others, located.unreached
+
+
+def _waiting(
+    controller: Controller, named: Sequence[Identifier], was: Identifier
+) -> frozenset[str]:
+    """Systems in which a correction that was begun has still to put this right."""
+    found: set[str] = set()
+    for case in controller.cases.begun("rectification", [i for i in named if i.kind in LINKING]):
+        wish, plan = wished(controller, case), controller.cases.plan(case)
+        if wish is not None and plan is not None and was.normalised == read(was.kind, wish[2]):
+            found |= {system for system, _ in plan.unreached}
+            found |= {s.system for s in controller.cases.steps(case) if not s.state.over}
+    return frozenset(found)
+
+
+def read(kind: str, value: Value) -> str | None:
+    """A value of a row as an identifier is compared; None where it is none."""
+    with contextlib.suppress(IdentifierError):  # a slip of the pen may be no address at all
+        return normalise(kind, str(value))
+    return None
 
 
 def _counted(those: Sequence[Named]) -> Mapping[str, int]:

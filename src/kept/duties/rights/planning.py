@@ -31,7 +31,7 @@ from kept.duties.rights.covering import (
     take_over,
 )
 from kept.duties.rights.doubt import doubts, refuse_several
-from kept.duties.rights.former import FORMER, Former, Named, former, with_former
+from kept.duties.rights.former import Former, Named, former, told_anew, with_former
 from kept.duties.rights.receipts import BEFORE
 from kept.duties.rights.request import refilled, refuse_mixed
 from kept.ledger.entry import Entry, name
@@ -602,11 +602,12 @@ def ask_again(
     had = {p.system for p in made.systems}
     warnings, called = made.warnings, before.called
     if back:
-        there = controller.keys(controller.locate(people, values=before.values))
+        named = with_former(people, late)
+        there = controller.keys(controller.locate(named, values=before.values))
         warnings, called = covered_late(
             controller, case, people, known, called, there, back, warnings, now
         )  # fmt: skip
-    warnings = (*(w for w in warnings if FORMER not in w), *fresh.replaced.words)
+    warnings = told_anew(warnings, fresh.replaced)
     extended = replace(
         made,
         warnings=warnings,
@@ -664,7 +665,7 @@ def given_back(
     made = replace(
         made,
         steps=tuple(mentions.without(s, named) for s in made.steps),
-        warnings=(*(w for w in made.warnings if FORMER not in w), *once.words),
+        warnings=told_anew(made.warnings, once),
     )
     since = [e.at for _, e in controller.ledger.entries(kind="suppression.added", case=case.id)]
     macs = [suppression_mac(controller.vault, i) for _, i in theirs]

@@ -26,6 +26,7 @@ from kept.duties.rights import carry, derived, recipients
 from kept.duties.rights.covering import coverage
 from kept.duties.rights.derived import Anew
 from kept.duties.rights.doubt import refuse_several
+from kept.duties.rights.former import WISH, wished
 from kept.duties.rights.identity import of_case
 from kept.duties.rights.planning import known_by, subjects_of
 from kept.duties.rights.proving import require_both, require_known_asker
@@ -51,8 +52,6 @@ from kept.stores.tasks import RIGHT, Notice
 from kept.terms.identifiers import Identifier
 
 _BEGUN: Final = (State.EXECUTING, State.EXECUTED, State.CHECKED)
-#: Under this name is sealed what is put right, until it is.
-_WANTED: Final = "wanted"
 #: Why a value is not put right to which rows refer that cannot follow.
 _JOINED: Final = "its rows refer to what is wrong by their key, which nothing changes"
 _BY_HAND: Final = "put both right by hand, at once"
@@ -695,7 +694,7 @@ def _commit(
         case = controller.cases.seal_plan(case, made, actor, now, then=then, connection=connection)
         row = (*wanted.place, wanted.field, wanted.wrong, wanted.right)
         table = KeyTable(("system", "dataset", "field", "wrong", "right"), ((0, row),))
-        wish = {_WANTED: KeySet({_WANTED: table})}
+        wish = {WISH: KeySet({WISH: table})}
         controller.cases.seal_keys(case, wish, connection=connection)
         entries = carry.planned(case, "rectification", made, actor, now)
         controller.ledger.append_in(connection, entries)
@@ -737,11 +736,10 @@ def _naming(kind: str | None, wrong: Value) -> Identifier | None:
 
 
 def _unsealed(controller: Controller, case: Case) -> _Wanted:
-    sealed = controller.cases.sealed_keys(case, _WANTED)
-    if sealed is None:
+    wish = wished(controller, case)
+    if wish is None:
         raise _ended(case)
-    ((_, (system, dataset, name, wrong, right)),) = sealed[_WANTED].rows
-    return _Wanted((str(system), str(dataset)), str(name), wrong, right)
+    return _Wanted(*wish)
 
 
 def _closed(controller: Controller, case: Case) -> RectifyAnswer:

@@ -15,6 +15,7 @@ from typing import Final
 from kept.controller import Controller, Place
 from kept.database import Connection
 from kept.duties.rights import carry
+from kept.duties.rights.former import read, wished
 from kept.errors import IdentifierError
 from kept.ledger.entry import Entry, name
 from kept.model.plan import Action, Plan
@@ -91,8 +92,11 @@ def overtake(
         left = [s for s in controller.cases.steps(case) if not s.state.over]
         if stays & {(s.system, s.dataset) for s in left}:
             continue
-        # What it never looked through has her by what was wrong, where an erasure finds nothing.
-        if plan.unreached or away & {s.system for s in left}:
+        unseen = {system for system, _ in plan.unreached}
+        if away & (unseen | {s.system for s in left}):
+            continue
+        # What it never looked through has her by what was wrong.
+        if unseen and not _by_what_was(controller, case, hers):
             continue
         controller.let_off(t for t in controller.tasks() if t.open and t.case == case.id)
         with controller.database.connection() as connection:
@@ -104,6 +108,16 @@ def overtake(
             steps = tuple(s.result() for s in controller.cases.steps(case))
             entry = carry.closed(case, plan, carry.Carried(steps, {}), now, complete=True)
             controller.ledger.append_in(connection, [entry])
+
+
+def _by_what_was(controller: Controller, case: Case, hers: set[tuple[str, str]]) -> bool:
+    """Whether these are found by what a correction puts right as well, where it named them."""
+    wish = wished(controller, case)
+    if wish is None:
+        return False
+    place, field, wrong, _ = wish
+    kind = controller.datamap.dataset(*place).fields[field].identifies
+    return kind not in LINKING or (kind, read(str(kind), wrong)) in hers
 
 
 def _staying(made: Plan) -> set[Place]:
