@@ -556,6 +556,33 @@ def test_a_hold_on_any_of_them_keeps_the_row_whole(make: Callable[[str], Club]) 
     assert club.rows("friend") == [(2, 2, 3)]
 
 
+def test_the_end_of_a_hold_on_her_leaves_what_another_hold_keeps(
+    make: Callable[[str], Club],
+) -> None:
+    club = make("sqlite")
+    with Controller.open(deployment.read(club.directory)) as controller:
+        officer = controller.actors.of("ana", OPERATOR, NOW)
+        hers, his = (
+            holds.place(
+                controller, ground="a claim", clause="RET-10", actor=officer, now=NOW,
+                person=[parse(f"email={who}@example.org")],
+            )
+            for who in ("ana", "ben")
+        )  # fmt: skip
+        assert rights.erase(controller, _request("ana@example.org"), NOW).complete
+        assert club.rows("message") == ROWS["message"]
+        holds.release(controller, hers.id, "settled", officer, NOW)
+        assert rights.expire(controller, NOW).gone
+        assert [row[0] for row in club.rows("message")] == [1, 2, 4]
+        assert club.rows("message")[:2] == ROWS["message"][:2]
+        assert club.rows("friend") == ROWS["friend"]
+        assert not [f for f in what_is_kept_ends(controller, NOW) if isinstance(f, Finding)]
+        holds.release(controller, his.id, "settled", officer, NOW)
+        assert rights.expire(controller, NOW).gone
+    assert club.rows("message")[0] == (1, None, 2, "gone")
+    assert club.rows("friend") == [(2, 2, 3)]
+
+
 def test_a_hold_on_another_that_came_since_stops_what_is_left(
     make: Callable[[str], Club], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -616,8 +616,12 @@ class Controller:
             seeds[SYSTEM.name, VIEWS] = KeyTable((MAC,), viewed)
         return locating.locate(self.datamap, self._stores, self._without, people, seeds, values)
 
-    def keys(self, found: Located) -> dict[Place, KeyTable]:
-        """The keys of the rows found, without those that are retained (the locator has them)."""
+    def keys(self, found: Located, *, retained: bool = False) -> dict[Place, KeyTable]:
+        """The keys of the rows found, without those that are retained (the locator has them), or
+        with them.
+        """
+        if retained:
+            return locating.keys(self._stores, found)
         return locating.shown(self.locator.veil(), self._stores, found)
 
     def retained(self, case: Case, people: Sequence[Sequence[Identifier]]) -> Retained:

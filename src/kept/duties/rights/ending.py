@@ -22,6 +22,7 @@ from kept.controller.retained import Retained
 from kept.datamap.map import OnErase
 from kept.decide import due, reasons, ties
 from kept.decide.plan import plan as make_plan
+from kept.duties.rights.planning import of_others
 from kept.duties.rights.request import step_document
 from kept.ledger.entry import Entry, name
 from kept.model.plan import Action, Counts, Plan, Reason, Step, StepResult
@@ -212,7 +213,9 @@ def _plan(
     laws = due.laws(controller.bundle.retention)
     datamap = controller.realised({system for system, _ in found})
     foreign = controller.foreign_keys()
-    places = [(h.system, h.dataset) for h in holds] + list(standing)
+    others = [h for h in controller.holds.all(now) if h not in holds]
+    kept = of_others(controller, others, datamap, found)
+    places = [(h.system, h.dataset) for h in holds] + list(standing) + list(kept)
     theirs = controller.sides(datamap, found, found)
     asked = ties.questions(datamap, found, laws, places, foreign, theirs.places)
     dates, tied = controller.answer(asked)
@@ -220,6 +223,7 @@ def _plan(
         due.statutory(datamap, found, laws, dates, tied, today),
         due.explicit(found, _scopes(holds, entries), today),
         {place: tuple(groups) for place, groups in standing.items()},
+        kept,
     )
     made = make_plan(
         "erasure", datamap, found, held, tied,

@@ -123,13 +123,13 @@ def _spared(controller: Controller, met: Mentions, now: dt.datetime) -> Callable
 
 
 def theirs(controller: Controller, holds: Sequence[Hold]) -> dict[Place, set[Key]]:
-    """Rows of people on whom somebody placed a hold that covers them."""
+    """Rows of people on whom somebody placed a hold that covers them, also what is retained."""
     people = [
         [one for one, _ in controller.subjects.identifiers(h.subject)] if h.subject else []
         for h in holds
     ]
     found: dict[Place, set[Key]] = {}
-    for place, table in controller.keys(controller.locate(people)).items():
+    for place, table in controller.keys(controller.locate(people), retained=True).items():
         rows = {norm(key) for who, key in table.rows if holds[who].covers(*place)}
         found[place] = rows
     return found

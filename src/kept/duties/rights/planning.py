@@ -140,7 +140,7 @@ def draw_up(
     foreign = controller.foreign_keys()
     # A hold on her was placed on a number that an erasure forgot: what it keeps it keeps still.
     before = due.standing(stayed.held, {h.id for h in standing})
-    kept = _of_others(controller, [h for h in standing if h not in holds], datamap, found)
+    kept = of_others(controller, [h for h in standing if h not in holds], datamap, found)
     places = [(h.system, h.dataset) for h in holds] + list(before) + list(kept)
     theirs = controller.sides(datamap, found, found, located.selects)
     hidden = located.hidden | theirs.places
@@ -180,7 +180,7 @@ def draw_up(
     return made, known, located.values
 
 
-def _of_others(
+def of_others(
     controller: Controller,
     holds: Sequence[Hold],
     datamap: DataMap,

@@ -39,6 +39,7 @@ from kept.duties.rights.choice import (
 )
 from kept.duties.rights.erase import may_approve, shown_before
 from kept.duties.rights.identity import of_case
+from kept.duties.rights.planning import of_others
 from kept.duties.rights.proving import require_known_asker
 from kept.duties.rights.request import Request, open_case, way_on
 from kept.errors import Denied, StoreError, UsageError
@@ -341,7 +342,9 @@ def _due(
     several = any(sides(datamap.dataset(*place)) for place in found)
     ways = controller.locate(people).selects if several else None
     theirs = controller.sides(datamap, found, her.rows, ways)
-    places = [(h.system, h.dataset) for h in holds]
+    others = [h for h in controller.holds.all(now) if h not in holds]
+    kept = of_others(controller, others, datamap, found)
+    places = [(h.system, h.dataset) for h in holds] + list(kept)
     asked = ties.questions(datamap, found, laws, places, foreign, theirs.places)
     dates, tied = controller.answer(asked)
     today = now.astimezone(dt.UTC).date()
@@ -351,6 +354,7 @@ def _due(
     held = due.merge(
         due.statutory(datamap, found, laws, dates, tied, today),
         due.explicit(found, scopes, today),
+        kept,
     )
     abilities = {s: a for s, a in controller.abilities.items() if s not in unreached}
     made = make_plan(
