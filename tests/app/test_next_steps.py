@@ -324,6 +324,16 @@ def test_what_a_mode_leaves_to_a_person_has_not_failed(kept: Kept, place: Path) 
     assert "failed" not in said
 
 
+def test_a_correction_says_what_the_mode_of_a_system_keeps_from_being_written(
+    kept: Kept, place: Path
+) -> None:
+    wish = ("--at", "example.customer.name", "--value", "Ana Nova")
+    assert "nothing is written" not in kept("rights", "rectify", *ANA, *wish, "--dir", place).out
+    put(place, mode="observe")
+    said = kept("rights", "rectify", *ANA, *wish, "--dir", place).out
+    assert "example: mode observe: with --yes nothing is written there either" in said
+
+
 def test_wrong_words_are_told_which_are_right(kept: Kept, place: Path) -> None:
     ran = kept("rights", "object", *ANA, *OVERRIDE, "--purpose", "marketting", "--dir", place)
     assert ran.status == 2

@@ -353,7 +353,7 @@ def erase_command(
         "",
         *notes(answer.unreached, [*guessed, *answer.warnings]),
         *_kept(answer.steps),
-        *_means(answer.steps, modes, planned=not answer.executed),
+        *means(answer.steps, modes, planned=not answer.executed),
     ]
     for system, lines in answer.statements.items():
         if show:
@@ -501,7 +501,7 @@ def _all_planned(several: Several) -> int:
         step_table(steps, modes, planned=True),
         "",
         *notes(list(unreached.items()), [*drafts(controller.datamap), *said]),
-        *_means(steps, modes, planned=True),
+        *means(steps, modes, planned=True),
     ]
     return several.only_opened(words, [step_document(s) for s in steps])
 
@@ -638,7 +638,7 @@ def _left_alone(step: StepResult, modes: Mapping[str, Mode]) -> bool:
     return not step.verified and modes.get(step.store, Mode.ACT) is not Mode.ACT
 
 
-def _means(steps: Sequence[StepResult], modes: Mapping[str, Mode], *, planned: bool) -> list[str]:
+def means(steps: Sequence[StepResult], modes: Mapping[str, Mode], *, planned: bool) -> list[str]:
     """What the mode of each system means for what it has to do."""
     writes = (Action.DELETE, Action.OVERWRITE, Action.ISOLATE, Action.ANONYMISE, Action.REDACT)
     todo = dict.fromkeys(s.store for s in steps if s.action in writes and not s.verified)
