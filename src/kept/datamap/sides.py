@@ -68,6 +68,20 @@ def _sides(dataset: Dataset) -> Iterator[Side]:
         yield Side(link, ties, holds)
 
 
+def links_of(dataset: Dataset, name: str) -> tuple[Link, ...]:
+    """By which of its links it is said whose a field is, where rows may be several people's: those
+    that it is of, and that of its `side:`.
+    """
+    links = [
+        link for link in dataset.links
+        if link.kind is not Owner.ACCESSED and (link.system or link.to != dataset.name)
+    ]  # fmt: skip
+    if not any(link.kind is Owner.SHARED for link in links):
+        return ()
+    of = {name, dataset.fields[name].side}
+    return tuple(link for link in links if of.intersection(link.fields))
+
+
 def referred(dataset: Dataset, link: Link) -> bool:
     """Whether a link is by what names the row, so that the other end refers here: a household that
     is its residents'.
