@@ -463,6 +463,32 @@ def test_a_side_that_cannot_be_emptied_is_told_before_anything_is_written(
     assert club.rows("message") == [(4, 0, 3, "gone")]
 
 
+def test_an_address_that_would_stay_with_the_last_owner_is_told_before_anything_is_written(
+    make: Callable[[str], Club], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = f"{TABLES['household']}, main_id integer, contact varchar(90) not null"
+    monkeypatch.setitem(TABLES, "household", columns)
+    monkeypatch.setitem(ROWS, "household", [(1, "Ana and Ben", 1, "ana@example.org")])
+    monkeypatch.setitem(ROWS, "resident", [(1, 1, 1), (2, 1, 2)])
+    club = make("postgresql")
+    edit(
+        club.directory / "club.yml",
+        "title: {category: account}\n",
+        "title: {category: account}\n"
+        "      main_id: {type: integer, category: identifier.account}\n"
+        "      contact: {category: contact.email, identifies: email, side: main_id}\n",
+    )
+    edit(club.directory / "club.yml", "[household_id], kind: shared}\n",
+         "[household_id], kind: shared}\n"
+         "      - {fields: [main_id], to: member, on: [id], kind: shared}\n")  # fmt: skip
+    with pytest.raises(Obstructed, match="`contact` may not be null"):
+        _erase(club, "ana@example.org")
+    assert club.rows("member") == ROWS["member"]
+    edit(club.directory / "club.yml", "side: main_id}", "side: main_id, overwrite: none}")
+    assert _erase(club, "ana@example.org").complete
+    assert club.rows("household") == [(1, "Ana and Ben", None, "none")]
+
+
 def test_what_must_stay_may_not_be_emptied_where_nothing_is_stated(
     make: Callable[[str], Club],
 ) -> None:

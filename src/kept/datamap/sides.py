@@ -181,12 +181,13 @@ def _found_still(dataset: Dataset, both: list[Side]) -> Iterator[tuple[str | Non
 
 
 def stuck(dataset: Dataset) -> list[tuple[str, str, str]]:
-    """Why a side could not be emptied: (kind of obstacle, what, fix); none when it can."""
-    if dataset.shared is not Shared.ONE_SIDE:
-        return []
+    """Why a side could not be emptied: (kind of obstacle, what, fix); none when it can. A row that
+    stays for its last owner may keep a link, and no address by which she would be found.
+    """
+    one_side = dataset.shared is Shared.ONE_SIDE
     found = []
     for side in sides(dataset):
-        for name in (*side.ties, *side.holds) if side.must else side.holds:
+        for name in (*side.ties, *side.holds) if one_side and side.must else side.holds:
             item = dataset.fields[name]
             if item.computed is not None:
                 what = f"the engine computes `{name}`, so it would stay"
