@@ -26,6 +26,7 @@ from kept.duties.rights import casework
 from kept.duties.rights.erased import erased_stay_erased
 from kept.duties.rights.isolation import what_is_kept_ends
 from kept.duties.rights.letter import letter
+from kept.duties.rights.rectification import undone
 from kept.errors import Obstructed, UsageError
 from kept.records.actor import OPERATOR
 from kept.stores.sql import PostgreSQLStore
@@ -290,14 +291,123 @@ def test_her_address_on_the_side_of_another_takes_that_alone(
         (4, 2, 1, "ben to ana", "ben@example.org"),
     ])  # fmt: skip
     club = make("sqlite")
-    edit(club.directory / "club.yml", "overwrite: gone, side: from_id}\n",
-         "overwrite: gone, side: from_id}\n      reply: {category: contact.email, "
-         "identifies: email, side: from_id, overwrite: none}\n")  # fmt: skip
+    _with_an_address(club)
     assert _erase(club, "ana@example.org").complete
     assert club.rows("message") == [
         (1, 2, None, "a draft of ben's", "none"), (2, 2, 3, "ben to cleo", "none"),
         (3, None, 3, "gone", "none"), (4, 2, None, "ben to ana", "ben@example.org"),
     ]  # fmt: skip
+
+
+def _with_an_address(club: Club) -> None:
+    edit(club.directory / "club.yml", "overwrite: gone, side: from_id}\n",
+         "overwrite: gone, side: from_id}\n      reply: {category: contact.email, "
+         "identifies: email, side: from_id, overwrite: none}\n")  # fmt: skip
+
+
+def test_nobody_is_known_by_what_stands_on_the_side_of_another(
+    make: Callable[[str], Club], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """His address and his name in what he wrote to her are looked for in no text for her sake."""
+    columns = f"{TABLES['message']}, reply varchar(90), called varchar(90)"
+    monkeypatch.setitem(TABLES, "message", columns)
+    text = "ask ben@work.example, Benedict Muir, Anastasia Ruiz or ana@home.example"
+    monkeypatch.setitem(ROWS, "message", [
+        (1, 1, 2, "hers", "ana@home.example", "Anastasia Ruiz"),
+        (2, 2, 1, "his", "ben@work.example", "Benedict Muir"),
+        (3, 3, None, text, None, None),
+    ])  # fmt: skip
+    club = make("sqlite")
+    _with_an_address(club)
+    edit(club.directory / "club.yml", "free_text: true, overwrite: gone, side",
+         "free_text: redact, overwrite: gone, side")  # fmt: skip
+    edit(club.directory / "club.yml", "      reply: {",
+         "      called: {category: contact.name, side: from_id}\n      reply: {")  # fmt: skip
+    assert _erase(club, "ana@example.org").complete
+    assert club.rows("message")[2][3] == "ask ben@work.example, Benedict Muir, [-] or [-]"
+    with Controller.open(deployment.read(club.directory)) as controller:
+        for who, facts in (("ana@home", {"suppressed"}), ("ben@work", set())):
+            assert controller.facts(parse(f"email={who}.example"), NOW).held == facts
+
+
+def test_the_end_of_a_hold_takes_her_address_from_the_side_of_another(
+    make: Callable[[str], Club], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(TABLES, "message", f"{TABLES['message']}, reply varchar(90)")
+    monkeypatch.setitem(ROWS, "message", [
+        (1, 2, 3, "ben to cleo", "Ana@example.org"), (2, 2, 1, "ben to ana", "ana@example.org"),
+        (3, 1, 2, "ana to ben", "ana@example.org"), (4, 2, 1, "ben to ana", None),
+    ])  # fmt: skip
+    club = make("sqlite")
+    _with_an_address(club)
+    with Controller.open(deployment.read(club.directory)) as controller:
+        officer = controller.actors.of("ana", OPERATOR, NOW)
+        hold = controller.holds.add(
+            ground="a claim", clause="RET-1", actor=officer, now=NOW, system="club",
+            dataset="message",
+        )  # fmt: skip
+        assert rights.erase(controller, _request("ana@example.org"), NOW).complete
+        assert club.rows("message") == ROWS["message"]
+        controller.holds.release(hold.id, officer, "settled", NOW)
+        assert rights.expire(controller, NOW).gone
+        assert not [f for f in erased_stay_erased(controller, NOW) if isinstance(f, Finding)]
+    assert club.rows("message") == [
+        (1, 2, 3, "ben to cleo", "none"), (2, 2, None, "ben to ana", "none"),
+        (3, None, 2, "gone", "none"), (4, 2, None, "ben to ana", None),
+    ]  # fmt: skip
+
+
+def test_who_came_before_it_went_on_keeps_no_address_of_hers(
+    make: Callable[[str], Club], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(TABLES, "message", f"{TABLES['message']}, reply varchar(90)")
+    monkeypatch.setitem(ROWS, "message", [(1, None, None, "a draft", "ana@example.org")])
+    club = make("sqlite")
+    _with_an_address(club)
+    execute = Controller.execute
+
+    def killed(self: Controller, *arguments: Any, **named: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Controller, "execute", killed)
+    with pytest.raises(KeyboardInterrupt):
+        _erase(club, "ana@example.org")
+    monkeypatch.setattr(Controller, "execute", execute)
+    club.by_hand("UPDATE message SET from_id = 2")
+    with Controller.open(deployment.read(club.directory)) as controller:
+        case = controller.cases.all()[0].id
+        request = rights.Request((), case=case, actor="ana", role="operator")
+        assert rights.erase(controller, request, NOW).complete
+    assert club.rows("message") == [(1, 2, None, "a draft", "none")]
+
+
+def test_what_is_put_right_of_her_stays_as_it_is_on_the_side_of_another(
+    make: Callable[[str], Club], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """He is called as she is, and wrote to her: it is his name that stands there."""
+    columns = f"{TABLES['message']}, from_name varchar(90), to_name varchar(90)"
+    monkeypatch.setitem(TABLES, "message", columns)
+    monkeypatch.setitem(ROWS, "member", [(1, "ana@example.org", "Muller"),
+                                         (2, "ben@example.org", "Muller")])  # fmt: skip
+    monkeypatch.setitem(ROWS, "message", [(1, 1, 2, "to ben", "Muller", "Muller"),
+                                          (2, 2, 1, "to ana", "Muller", "Muller")])  # fmt: skip
+    club = make("sqlite")
+    edit(club.directory / "club.yml", "overwrite: gone, side: from_id}\n",
+         "overwrite: gone, side: from_id}\n"
+         "      from_name: {category: contact.name, side: from_id}\n"
+         "      to_name: {category: contact.name, side: to_id}\n")  # fmt: skip
+    right = [(1, 1, 2, "to ben", "Mueller", "Muller"), (2, 2, 1, "to ana", "Muller", "Mueller")]
+    request = _request("ana@example.org")
+    with Controller.open(deployment.read(club.directory)) as controller:
+        assert rights.rectify(controller, request, "club.member.name", "Mueller", NOW).complete
+        assert club.rows("message") == right
+        # Nor is it taken for what was undone, and put right once more.
+        assert not list(undone(controller, {}))
+        club.by_hand("UPDATE message SET from_name = 'Muller'")
+        assert [one.rows for one in undone(controller, {})] == [1]
+        at = "club.message.from_name"
+        assert rights.rectify(controller, request, at, "Mueller", NOW).complete
+    assert club.rows("message") == right
 
 
 def test_of_two_who_go_at_once_the_later_takes_what_is_nobodys(
@@ -351,6 +461,32 @@ def test_a_side_that_cannot_be_emptied_is_told_before_anything_is_written(
     # Who stands there instead of her is nobody, although there is such a member.
     assert _erase(club, "ben@example.org").complete
     assert club.rows("message") == [(4, 0, 3, "gone")]
+
+
+def test_an_address_that_would_stay_with_the_last_owner_is_told_before_anything_is_written(
+    make: Callable[[str], Club], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = f"{TABLES['household']}, main_id integer, contact varchar(90) not null"
+    monkeypatch.setitem(TABLES, "household", columns)
+    monkeypatch.setitem(ROWS, "household", [(1, "Ana and Ben", 1, "ana@example.org")])
+    monkeypatch.setitem(ROWS, "resident", [(1, 1, 1), (2, 1, 2)])
+    club = make("postgresql")
+    edit(
+        club.directory / "club.yml",
+        "title: {category: account}\n",
+        "title: {category: account}\n"
+        "      main_id: {type: integer, category: identifier.account}\n"
+        "      contact: {category: contact.email, identifies: email, side: main_id}\n",
+    )
+    edit(club.directory / "club.yml", "[household_id], kind: shared}\n",
+         "[household_id], kind: shared}\n"
+         "      - {fields: [main_id], to: member, on: [id], kind: shared}\n")  # fmt: skip
+    with pytest.raises(Obstructed, match="`contact` may not be null"):
+        _erase(club, "ana@example.org")
+    assert club.rows("member") == ROWS["member"]
+    edit(club.directory / "club.yml", "side: main_id}", "side: main_id, overwrite: none}")
+    assert _erase(club, "ana@example.org").complete
+    assert club.rows("household") == [(1, "Ana and Ben", None, "none")]
 
 
 def test_what_must_stay_may_not_be_emptied_where_nothing_is_stated(
@@ -495,6 +631,10 @@ def test_sides_by_address_are_the_same_in_another_case(
     assert club.rows("message") == [
         (1, None, "ben@Example.org", "gone"), (2, "ben@example.org", None, "from ben to ana"),
     ]  # fmt: skip
+    # Of both of them only she is known by what stands there for her, and written to no more.
+    with Controller.open(deployment.read(club.directory)) as controller:
+        for who, facts in (("ana", {"suppressed"}), ("ben", set())):
+            assert controller.facts(parse(f"email={who}@example.org"), NOW).held == facts
     assert _erase(club, "ben@example.org").complete
     assert club.rows("message") == []
 
@@ -572,7 +712,8 @@ def test_the_end_of_a_hold_on_her_leaves_what_another_hold_keeps(
         assert rights.erase(controller, _request("ana@example.org"), NOW).complete
         assert club.rows("message") == ROWS["message"]
         holds.release(controller, hers.id, "settled", officer, NOW)
-        assert rights.expire(controller, NOW).gone
+        # Of both holds either may be the one that a row is kept by: it goes, or is kept by his.
+        assert rights.expire(controller, NOW).complete
         assert [row[0] for row in club.rows("message")] == [1, 2, 4]
         assert club.rows("message")[:2] == ROWS["message"][:2]
         assert club.rows("friend") == ROWS["friend"]
@@ -581,6 +722,27 @@ def test_the_end_of_a_hold_on_her_leaves_what_another_hold_keeps(
         assert rights.expire(controller, NOW).gone
     assert club.rows("message")[0] == (1, None, 2, "gone")
     assert club.rows("friend") == [(2, 2, 3)]
+
+
+def test_what_is_hers_alone_is_kept_no_longer_for_a_hold_on_another(
+    make: Callable[[str], Club],
+) -> None:
+    club = make("sqlite")
+    with Controller.open(deployment.read(club.directory)) as controller:
+        officer = controller.actors.of("ana", OPERATOR, NOW)
+        holds.place(
+            controller, ground="a claim", clause="RET-10", actor=officer, now=NOW,
+            person=[parse("email=ben@example.org")],
+        )  # fmt: skip
+        hold = controller.holds.add(
+            ground="an audit", clause="RET-10", actor=officer, now=NOW, system="club",
+            dataset="household",
+        )  # fmt: skip
+        assert rights.erase(controller, _request("ana@example.org"), NOW).complete
+        assert club.rows("household") == ROWS["household"]
+        holds.release(controller, hold.id, "settled", officer, NOW)
+        assert rights.expire(controller, NOW).complete
+    assert club.rows("household") == [(1, "Ana and Ben"), (3, "Ben and Cleo")]
 
 
 def test_a_hold_on_another_that_came_since_stops_what_is_left(

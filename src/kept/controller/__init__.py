@@ -38,7 +38,7 @@ from kept.controller.locate import Located
 from kept.controller.mentions import Texts
 from kept.controller.retained import Retained
 from kept.controller.serve import Delivery
-from kept.controller.sides import Reader
+from kept.controller.sides import Reader, Says
 from kept.custodian import FileCustodian
 from kept.database import Connection, Database, at_once
 from kept.datamap.check import realised
@@ -733,14 +733,23 @@ class Controller:
         found: Mapping[Place, KeyTable],
         own: Mapping[Place, KeyTable],
         selects: Mapping[str, Sequence[Select]] | None = None,
+        says: Says | None = None,
     ) -> Sides:
         """Which of the rows `found` are somebody else's as well, beside those whose rows are `own`;
-        `selects`: how these were found. For planning only.
+        `selects`: how these were found, or, where that is not known any more, what `says` whose
+        they are. For planning only.
         """
         reader = Reader(
-            datamap, self._stores, self.locator.veil, own, selects or {}, self._foreign_keys
+            datamap, self._stores, self.locator.veil, own, selects or {}, self._foreign_keys, says
         )
         return reader.look(found)
+
+    def her_part(self, located: Located, place: Place, table: KeyTable, name: str) -> KeyTable:
+        """Those of her rows in which a field is not that of another whose row it is as well."""
+        reader = Reader(
+            self.datamap, self._stores, self.locator.veil, {}, located.selects, self._foreign_keys
+        )
+        return reader.part(place, table, name)
 
     def left_to_others(
         self, steps: Iterable[Step]
@@ -790,9 +799,13 @@ class Controller:
         """
         return naming.identifiers(self.datamap, self._stores, found)
 
-    def spelt(self, found: Mapping[Place, KeyTable]) -> list[tuple[int, str, str]]:
-        """(person, kind, text) of the same, letter by letter, and of what links to it."""
-        return naming.spelt(self.datamap, self._stores, found, along=True)
+    def spelt(
+        self, found: Mapping[Place, KeyTable], given: Sequence[Sequence[Identifier]]
+    ) -> list[tuple[int, str, str]]:
+        """(person, kind, text) of the same, letter by letter, and of what links to it; `given` is
+        by what they are known.
+        """
+        return naming.spelt(self.datamap, self._stores, found, along=True, given=given)
 
     def naming(
         self, place: Place, keys: KeyTable, fields: tuple[str, ...]

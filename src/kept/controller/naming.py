@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import permutations
 from typing import Final
 
-from kept.datamap.map import DataMap, Field, Owner
+from kept.datamap.map import DataMap, Field, Link, Owner
 from kept.datamap.reach import WEAK, Place
+from kept.datamap.sides import links_of
 from kept.errors import IdentifierError
-from kept.model.select import KeyTable, by_key
-from kept.model.values import Value
+from kept.model.select import KeyRow, KeyTable, by_key
+from kept.model.values import Value, fold, normal
 from kept.stores.base import Store
 from kept.terms.identifiers import Identifier
 from kept.terms.vocabulary import Vocabulary
@@ -39,13 +40,16 @@ def spelt(
     found: Mapping[Place, KeyTable],
     *,
     along: bool = False,
+    given: Sequence[Sequence[Identifier]] = (),
 ) -> list[tuple[int, str, str]]:
     """(person, kind, text) of fields that identify, as the rows spell it: also what is none.
 
-    `along`: and of texts that link to such a field, which may spell it otherwise.
+    `along`: and of texts that link to such a field, which may spell it otherwise. Of a row of
+    several people what stands for her there, or says by what she is known (`given`).
     """
+    others: list[tuple[int, str, str]] = []
     said: list[tuple[int, str, str]] = []
-    for place, table in found.items():
+    for place in found:
         fields = datamap.dataset(*place).fields.values()
         kinds = {
             f.name: f.identifies
@@ -65,10 +69,52 @@ def spelt(
                 and link.kind is not Owner.ACCESSED
             ):
                 kinds.setdefault(here.name, kind)
-        for who, name, value in _said(stores, place, table, tuple(kinds)):
-            if value is not None:
-                said.append((who, str(kinds[name]), str(value)))
+        for these, hers, theirs in _parted(datamap, stores, found, place, tuple(kinds)):
+            for rows, those in ((hers, said), (theirs, others)):
+                for who, name, value in _said(stores, place, rows, these):
+                    if value is not None:
+                        those.append((who, str(kinds[name]), str(value)))
+    known = {(who, one.kind, one.normalised) for who, one in recognised(said)}
+    known |= {(who, i.kind, i.normalised) for who, one in enumerate(given) for i in one}
+    for who, kind, text in others:
+        one = identifier(kind, text)
+        if one is not None and (who, kind, one.normalised) in known:
+            said.append((who, kind, text))
     return said
+
+
+def _parted(
+    datamap: DataMap, stores: Mapping[str, Store], found: Mapping[Place, KeyTable], place: Place,
+    names: Sequence[str],
+) -> Iterator[tuple[tuple[str, ...], KeyTable, KeyTable]]:  # fmt: skip
+    """These fields, by which links the map says whose they are; the rows in which they are hers,
+    as such a link leads to her rows; and those in which they may be another's. Where a row is one
+    person's, all of it is hers.
+    """
+    dataset, table = datamap.dataset(*place), found[place]
+    groups: dict[tuple[Link, ...], list[str]] = {}
+    for name in names:
+        groups.setdefault(links_of(dataset, name), []).append(name)
+    for links, these in groups.items():
+        mine: set[KeyRow] = set()
+        for link in links:
+            to = (link.system or place[0], link.to)
+            there = found.get(to, KeyTable(()))
+            led = {(w, _same(row)) for w, row in _rows(stores, to, there, link.on)
+                   if None not in row}  # fmt: skip
+            fields = (*table.fields, *link.fields)
+            for who, row in _rows(stores, place, table, fields) if led else ():
+                at = len(table.fields)
+                if (who, _same(row[at:])) in led:
+                    mine.add((who, row[:at]))
+        rows = tuple(r for r in table.rows if not links or r in mine)
+        rest = tuple(r for r in table.rows if links and r not in mine)
+        yield tuple(these), KeyTable(table.fields, rows), KeyTable(table.fields, rest)
+
+
+def _same(values: Sequence[Value]) -> tuple[str | None, ...]:
+    """Values of a link as they are compared."""
+    return tuple(None if v is None else fold(str(normal(v))) for v in values)
 
 
 def names(
@@ -81,12 +127,13 @@ def names(
     their own; `words` are those of the policy.
     """
     told: dict[tuple[int, str], None] = {}
-    for place, table in own.items():
+    for place in own:
         fields = datamap.dataset(*place).fields.values()
         named = tuple(f.name for f in fields if _name(f, words) and f.others not in THEIRS)
-        for who, row in _rows(stores, place, table, named):
-            parts = [v.strip() for v in row if isinstance(v, str) and v.strip()]
-            told.update(dict.fromkeys((who, one) for one in (*parts, *_whole(parts))))
+        for these, hers, _ in _parted(datamap, stores, own, place, named):
+            for who, row in _rows(stores, place, hers, these):
+                parts = [v.strip() for v in row if isinstance(v, str) and v.strip()]
+                told.update(dict.fromkeys((who, one) for one in (*parts, *_whole(parts))))
     return [(who, Identifier("name", value)) for who, value in told]
 
 

@@ -28,12 +28,15 @@ from kept.stores.base import Store
 from kept.stores.rows import fill
 
 Row = Mapping[str, Value]
+#: Whether a value in a row, of this kind of identifier, names who goes there.
+Says = Callable[[Place, Key, str, Value], bool]
 
 
 @dataclass(slots=True)
 class Reader:
     """Reads for one plan. `own`: all rows of its people; `selects`: how they were found, per
-    system; `foreign`: the real foreign keys.
+    system; `foreign`: the real foreign keys. `says`: where it is not known any more how they were
+    found, as what led to them may be gone.
     """
 
     datamap: DataMap
@@ -42,6 +45,7 @@ class Reader:
     own: Mapping[Place, KeyTable]
     selects: Mapping[str, Sequence[Select]]
     foreign: Mapping[Place, Iterable[Link]]
+    says: Says | None = None
     _veil: Veil | None = field(default=None, init=False)
 
     def look(self, found: Mapping[Place, KeyTable]) -> Sides:
@@ -52,6 +56,19 @@ class Reader:
             if sides(dataset) and table.rows and not self.stores[place[0]].abilities.word:
                 kept[place] = decide(dataset, self.seen(place, table))
         return Sides(kept, self._along(found, kept) if any(kept.values()) else {})
+
+    def part(self, place: Place, table: KeyTable, name: str) -> KeyTable:
+        """Those of the rows in which a field is not somebody else's: all of them where the map says
+        on nobody's side it is. StoreError.
+        """
+        dataset = self.datamap.dataset(*place)
+        said = dataset.fields[name].side
+        for side in sides(dataset):
+            if said in side.ties:
+                hers = self._found(place, side.finds) | self._naming(place, name)
+                rows = tuple(row for row in table.rows if norm(row[1]) in hers)
+                return KeyTable(table.fields, rows)
+        return table
 
     def there(
         self, rows: Mapping[Place, KeyTable]
@@ -87,9 +104,11 @@ class Reader:
         live = [self._live(place, side, rows, mine)
                 for side, mine in zip(both, hers, strict=True)]  # fmt: skip
         named = {
-            (i, name): self._naming(place, name)
+            (i, name): self._named(place, name, rows)
             for i, side in enumerate(both) for name in side.names
         }  # fmt: skip
+        if self.says is not None:
+            hers = [frozenset(rows) - those for those in live]
         # Her address on a side is her side, unless somebody else is at its end.
         for (i, _), those in named.items():
             hers[i] |= those - live[i]
@@ -109,6 +128,7 @@ class Reader:
         found: dict[Key, Row] = {}
         dataset = self.datamap.dataset(*place)
         names = [n for link in self._links(place) for n in link.fields if n in dataset.fields]
+        names += [n for side in sides(dataset) for n in side.names]
         fields = tuple(dict.fromkeys((*dataset.key, *names)))
         with self.stores[place[0]].session() as session:
             for _, batch in session.read([by_key(place[1], table, fields)]):
@@ -129,6 +149,16 @@ class Reader:
                 # What the map does not name cannot be read, and may refer to anybody.
                 on = link.on if row.keys() >= set(link.fields) else ()
                 yield (link.fields, link.to, on), norm(tuple(row.get(n, "") for n in link.fields))
+
+    def _named(self, place: Place, name: str, rows: Mapping[Key, Row]) -> frozenset[Key]:
+        """The rows in which this field of theirs names who goes."""
+        kind = self.datamap.dataset(*place).fields[name].identifies
+        if self.says is None or kind is None:
+            return self._naming(place, name)
+        return frozenset(
+            key for key, row in rows.items()
+            if row[name] is not None and self.says(place, key, kind, row[name])
+        )  # fmt: skip
 
     def _naming(self, place: Place, name: str) -> frozenset[Key]:
         """The rows that this field of theirs leads to."""

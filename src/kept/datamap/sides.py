@@ -68,6 +68,20 @@ def _sides(dataset: Dataset) -> Iterator[Side]:
         yield Side(link, ties, holds)
 
 
+def links_of(dataset: Dataset, name: str) -> tuple[Link, ...]:
+    """By which of its links it is said whose a field is, where rows may be several people's: those
+    that it is of, and that of its `side:`.
+    """
+    links = [
+        link for link in dataset.links
+        if link.kind is not Owner.ACCESSED and (link.system or link.to != dataset.name)
+    ]  # fmt: skip
+    if not any(link.kind is Owner.SHARED for link in links):
+        return ()
+    of = {name, dataset.fields[name].side}
+    return tuple(link for link in links if of.intersection(link.fields))
+
+
 def referred(dataset: Dataset, link: Link) -> bool:
     """Whether a link is by what names the row, so that the other end refers here: a household that
     is its residents'.
@@ -167,12 +181,13 @@ def _found_still(dataset: Dataset, both: list[Side]) -> Iterator[tuple[str | Non
 
 
 def stuck(dataset: Dataset) -> list[tuple[str, str, str]]:
-    """Why a side could not be emptied: (kind of obstacle, what, fix); none when it can."""
-    if dataset.shared is not Shared.ONE_SIDE:
-        return []
+    """Why a side could not be emptied: (kind of obstacle, what, fix); none when it can. A row that
+    stays for its last owner may keep a link, and no address by which she would be found.
+    """
+    one_side = dataset.shared is Shared.ONE_SIDE
     found = []
     for side in sides(dataset):
-        for name in (*side.ties, *side.holds) if side.must else side.holds:
+        for name in (*side.ties, *side.holds) if one_side and side.must else side.holds:
             item = dataset.fields[name]
             if item.computed is not None:
                 what = f"the engine computes `{name}`, so it would stay"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -390,6 +390,17 @@ class Locator:
                 place, kept = (str(system), str(dataset)), _unpacked(plain)
                 found.append(Ended(entry, number, who, place, *kept, ended, subject, case))
         return found
+
+    def names(self, entries: Sequence[int]) -> Callable[[Identifier], set[int]]:
+        """By an identifier those of the entries that it leads to. For the run that lets them go."""
+        with self._database.by_statement() as c:
+            rows = c.execute(
+                "SELECT mac, entry FROM locator_name WHERE entry = ANY(%s)", (list(entries),)
+            ).fetchall()
+        found: dict[bytes, set[int]] = {}
+        for mac, entry in rows:
+            found.setdefault(bytes(mac), set()).add(int(entry))
+        return lambda identifier: found.get(_name(self._vault, identifier), set())
 
     def standing(self, case: Case) -> dict[tuple[str, str], dict[Reason, int]]:
         """How many rows a case keeps by now, place by place and reason by reason; never which."""

@@ -19,18 +19,22 @@ from typing import Any
 from kept.controller import Controller, Place
 from kept.controller.execute import Outcome
 from kept.controller.retained import Retained
+from kept.controller.sides import Says
 from kept.datamap.map import OnErase
 from kept.decide import due, reasons, ties
 from kept.decide.plan import plan as make_plan
+from kept.duties.rights.former import read
 from kept.duties.rights.planning import of_others
 from kept.duties.rights.request import step_document
 from kept.ledger.entry import Entry, name
 from kept.model.plan import Action, Counts, Plan, Reason, Step, StepResult
 from kept.model.select import KeyTable
+from kept.model.values import Value
 from kept.records.hold import Hold
 from kept.records.ids import new_id
 from kept.records.locator import Ended
 from kept.stores.tasks import left_mark
+from kept.terms.identifiers import Identifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +212,8 @@ def _plan(
         for place in found
     }
     standing = {place: groups for place, groups in standing.items() if groups}
-    holds = controller.holds.applying([e.subject for e in entries if e.subject is not None], now)
+    own = _named(entries)
+    holds = controller.holds.applying([e.subject for e in own if e.subject is not None], now)
     today = now.astimezone(dt.UTC).date()
     laws = due.laws(controller.bundle.retention)
     datamap = controller.realised({system for system, _ in found})
@@ -216,12 +221,12 @@ def _plan(
     others = [h for h in controller.holds.all(now) if h not in holds]
     kept = of_others(controller, others, datamap, found)
     places = [(h.system, h.dataset) for h in holds] + list(standing) + list(kept)
-    theirs = controller.sides(datamap, found, found)
+    theirs = controller.sides(datamap, found, found, says=_saying(controller, entries))
     asked = ties.questions(datamap, found, laws, places, foreign, theirs.places)
     dates, tied = controller.answer(asked)
     held = due.merge(
         due.statutory(datamap, found, laws, dates, tied, today),
-        due.explicit(found, _scopes(holds, entries), today),
+        due.explicit(found, _scopes(holds, entries, own), today),
         {place: tuple(groups) for place, groups in standing.items()},
         kept,
     )
@@ -239,6 +244,22 @@ def _plan(
     return controller.anonymity.settled(replace(made, steps=tuple(steps))), stayed
 
 
+def _saying(controller: Controller, entries: Sequence[Ended]) -> Says:
+    """Whether a value in a row names somebody for whom it was kept, and is kept no more."""
+    on: dict[tuple[Place, ties.Key], set[int]] = {}
+    for e in entries:
+        for key in e.rows.values if e.ended else ():
+            on.setdefault((e.place, ties.norm(key)), set()).add(e.entry)
+    names = controller.locator.names([e.entry for e in entries if e.ended])
+
+    def says(place: Place, key: ties.Key, kind: str, value: Value) -> bool:
+        if read(kind, value) is None:
+            return False
+        return bool(on.get((place, key), set()) & names(Identifier(kind, str(value))))
+
+    return says
+
+
 def _leaning(controller: Controller, places: Iterable[Place], stayed: Retained) -> None:
     """Leave out the whole system where rows of a dataset that left the map may refer to what would
     go: the engine would refuse, and that would end the run for everybody.
@@ -251,12 +272,21 @@ def _leaning(controller: Controller, places: Iterable[Place], stayed: Retained) 
             stayed.unread[place[0]] = why
 
 
-def _scopes(holds: Sequence[Hold], entries: Sequence[Ended]) -> list[due.HoldScope]:
+def _named(entries: Sequence[Ended]) -> list[Ended]:
+    """Those that a hold on their person keeps, and none on another whose rows they are as well."""
+    theirs = {(e.number, e.person, e.subject) for e in entries
+              if e.reason.words == reasons.OF_ANOTHER}  # fmt: skip
+    return [e for e in entries if (e.number, e.person, e.subject) not in theirs]
+
+
+def _scopes(
+    holds: Sequence[Hold], entries: Sequence[Ended], own: Sequence[Ended]
+) -> list[due.HoldScope]:
     """Holds that are open, on the entries they reach: whom a hold names is known by her place in
     the case that had rows under it, in which others have theirs.
     """
     places: dict[int, set[tuple[int, int]]] = {}
-    for e in entries:
+    for e in own:
         if e.subject is not None:
             places.setdefault(e.subject, set()).add((e.number, e.person))
     scopes = []

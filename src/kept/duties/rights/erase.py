@@ -360,7 +360,7 @@ def _go_on(
     made = given_back(controller, case, made, people, actor, now)
     waited = controller.cases.waits(case).steps
     _let_go(controller, case, made, actor, alone, seen, now)
-    made = look_again(controller, case, made, actor, now)
+    made = look_again(controller, case, made, people, actor, now)
     away = {system for system, _ in made.unreached}
     if away:
         made = ask_again(controller, case, made, people, actor, now)

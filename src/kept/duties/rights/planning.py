@@ -31,13 +31,14 @@ from kept.duties.rights.covering import (
     take_over,
 )
 from kept.duties.rights.doubt import doubts, refuse_several
-from kept.duties.rights.former import Former, Named, former, told_anew, with_former
+from kept.duties.rights.former import Former, Named, former, read, told_anew, with_former
 from kept.duties.rights.receipts import BEFORE
 from kept.duties.rights.request import refilled, refuse_mixed
 from kept.ledger.entry import Entry, name
 from kept.model.codec import encode_plan
 from kept.model.plan import Action, Plan, Reason, Step
 from kept.model.select import KeyRow, KeySet, KeyTable
+from kept.model.values import Value
 from kept.records.actor import Actor
 from kept.records.case import NEEDLES, Case, StepState
 from kept.records.declared import SYSTEM
@@ -302,7 +303,7 @@ def _known(
     met: tuple[Pair, ...] = (),
     replaced: Former = _NOTHING,
 ) -> Known:
-    said = controller.spelt(found)
+    said = controller.spelt(found, people)
     given = ((who, i.value) for who, one in enumerate(people) for i in one)
     # A value may stand elsewhere without the blanks that are around it in one row.
     texts = ((who, (text.strip(),)) for who, text in (*given, *((w, t) for w, _, t in said)))
@@ -479,8 +480,9 @@ def undecided(controller: Controller, case: Case) -> list[Doubt]:
 
 
 def look_again(
-    controller: Controller, case: Case, made: Plan, actor: Actor, now: dt.datetime
-) -> Plan:
+    controller: Controller, case: Case, made: Plan, people: Sequence[Sequence[Identifier]],
+    actor: Actor, now: dt.datetime,
+) -> Plan:  # fmt: skip
     """The sealed plan, where of what is left to delete somebody else has rows by now: they stay for
     them, with what hangs on them. StoreError where that cannot be asked.
     """
@@ -496,7 +498,12 @@ def look_again(
     datamap = controller.realised({s.system for s in left})
     found = _tables(left)
     own = _tables(s for s in made.steps if s.action is not Action.REDACT)
-    theirs = controller.sides(datamap, found, own)
+    known = {(i.kind, i.normalised) for one in sought(controller, case, people).known for i in one}
+
+    def says(_: Place, __: ties.Key, kind: str, value: Value) -> bool:
+        return (kind, read(kind, value)) in known
+
+    theirs = controller.sides(datamap, found, own, says=says)
     first = 1 + max(s.number for s in made.steps)
     among = {s.number for s in left}
     steps, added = stayed(

@@ -253,10 +253,10 @@ def undone(controller: Controller, away: dict[str, str]) -> Iterator[Undone]:
     said stands.
     """
     inspector = controller.inspect()
-    for subject, keys, unreached, hashes in _remembered(controller):
+    for subject, keys, located, hashes in _remembered(controller):
         for (system, dataset, name), wrong in hashes.items():
-            if system in unreached:
-                away[system] = unreached[system]
+            if system in located.unreached:
+                away[system] = located.unreached[system]
                 continue
             table = keys.get((system, dataset))
             if table is None or _served(controller, system):
@@ -265,7 +265,8 @@ def undone(controller: Controller, away: dict[str, str]) -> Iterator[Undone]:
             def meant(value: Value, wrong: frozenset[bytes] = wrong, of: int = subject) -> bool:
                 return controller.corrections.hash_of(of, value) in wrong
 
-            rows = inspector.holding(system, dataset, table, name, meant)
+            hers = controller.her_part(located, (system, dataset), table, name)
+            rows = inspector.holding(system, dataset, hers, name, meant)
             if rows:
                 yield Undone(subject, ".".join((system, dataset, name)), rows)
 
@@ -303,13 +304,11 @@ def _remembered(
     controller: Controller,
 ) -> Iterator[
     tuple[
-        int, Mapping[Place, KeyTable], Mapping[str, str],
+        int, Mapping[Place, KeyTable], Located,
         dict[tuple[str, str, str], frozenset[bytes]],
     ]
 ]:  # fmt: skip
-    """By person: her rows, the systems that could not be asked for them and why, and the hashes
-    of what is wrong, field by field.
-    """
+    """By person: her rows, how they were found, and the hashes of what is wrong, field by field."""
     by: dict[int, dict[tuple[str, str, str], set[bytes]]] = {}
     for one in controller.corrections.all():
         fields = by.setdefault(one.subject, {})
@@ -317,7 +316,7 @@ def _remembered(
     for subject, fields in by.items():
         located = controller.locate([controller.subjects.sure(subject)])
         keys = controller.keys(located)
-        yield subject, keys, located.unreached, {f: frozenset(h) for f, h in fields.items()}
+        yield subject, keys, located, {f: frozenset(h) for f, h in fields.items()}
 
 
 def _source(controller: Controller, at: str) -> tuple[Place, Field]:
@@ -400,7 +399,10 @@ def _as_written(
 def _values(
     controller: Controller, located: Located, place: Place, table: KeyTable, name: str
 ) -> Iterator[tuple[KeyRow, Value]]:
-    """Her rows of a dataset, each with what one field of it says. For her own case only."""
+    """Her rows of a dataset, each with what one field of it says; where the row is somebody else's
+    as well, only if the field is hers. For her own case only.
+    """
+    table = controller.her_part(located, place, table, name)
     select = by_key(place[1], table, tuple(dict.fromkeys((*table.fields, name))))
     asked = Located(located.people, {place[0]: (select,)})
     for _, batch in controller.read(asked):
