@@ -246,3 +246,16 @@ def test_the_core_stays_small() -> None:
     assert 20 < len(names) < 80
     assert all("==" in name and name.endswith("\\") for name in names), "each pinned, each hashed"
     assert not [line for line in lines if line.startswith("-")], "no options, no addresses"
+
+
+# A message that names a page of the documentation leads to one that is there.
+
+
+def test_pages_that_messages_name_are_there() -> None:
+    named = {
+        (name_of(path), page)
+        for path in SHIPPED
+        for page in re.findall(r"docs/[\w/-]+\.md", path.read_text("utf-8"))
+    }
+    assert named
+    assert not [one for one in sorted(named) if not (ROOT / one[1]).is_file()]

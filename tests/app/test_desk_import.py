@@ -151,6 +151,15 @@ def _head(data: bytes) -> list[str]:
 
 
 @pytest.mark.filterwarnings("ignore:.*invalid dependency")
+def test_where_she_lives_is_a_region_or_a_country_as_in_a_single_request(desk: Desk) -> None:
+    head = "arrived,channel,asked,email,region\n2026-11-02,letter,access,ana@example.org,"
+    for said, region in (("DE", "EEA"), ("us-ca", "US-CA"), ("EEA", "EEA"), ("", "unknown")):
+        lines = listed.look(desk.controller, listed.read_text(head + said), desk.now)
+        assert [one.came and one.came.region for one in lines] == [region]
+    (wrong,) = listed.look(desk.controller, listed.read_text(head + "Germany"), desk.now)
+    assert "neither a region nor a country" in (wrong.problem or "")
+
+
 def test_a_file_that_is_not_what_it_says_is_refused_or_read() -> None:
     """Cut, damaged, encrypted, or a ZIP of something else: never an error nobody foresaw."""
     good, chance, met = as_xlsx("x", (HEAD, GOOD)), random.Random(5), []

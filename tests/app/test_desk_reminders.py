@@ -329,6 +329,20 @@ def test_an_alert_that_nobody_looked_into_is_told_and_told_once_more(desk: Desk)
     assert reminding.remind(controller, desk.now) == 0
 
 
+def test_a_role_taken_in_an_emergency_is_told_to_officers_until_one_looked(desk: Desk) -> None:
+    taker = desk.account("taker", "intake")
+    staff.break_glass(desk.controller, taker, "verifier", "nobody else is here", desk.now)
+    assert [reminding.remind(desk.controller, desk.now) for _ in range(2)] == [1, 0]
+    ((_, subject),) = sent(desk)
+    assert subject.startswith("To be done: emergency-")
+    officer = desk.browser(desk.session(desk.account("keeper")))
+    assert '<span class="count">1<' in officer.get("/desk").text
+    (grant,) = desk.controller.accounts.emergencies()
+    officer.post("/desk/accounts/review", grant=str(grant.number))
+    assert '<span class="count">' not in officer.get("/desk").text.partition("</nav>")[0]
+    assert desk.controller.accounts.emergencies() == []
+
+
 def test_many_alerts_at_once_are_one_mail(desk: Desk) -> None:
     controller = desk.controller
     worker = controller.actors.of("worker", "support", desk.now)

@@ -208,6 +208,25 @@ def test_of_a_mail_that_was_passed_on_the_one_within_counts() -> None:
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        "---------- Forwarded message ---------", "-------- Weitergeleitete Nachricht --------",
+        "Begin forwarded message:", "---------- Message transféré ---------",
+        "---------- Mensaje reenviado ---------",
+    ],
+)  # fmt: skip
+def test_who_passed_a_mail_on_as_text_is_not_who_asks(line: str) -> None:
+    words = f"fyi\n\n{line}\nFrom: Dora <dora@example.org>\n\nA copy of my data, please.\n"
+    met = saved_mail.read(bytes(letter(words, STAMP)), [MX], NOW)
+    assert (met.sender, met.arrived) == (None, None)
+    assert "A copy of my data" in met.words
+    # A word of it in a sentence is none.
+    plain = saved_mail.read(bytes(letter("I never got your forwarded message.", STAMP)), [MX], NOW)
+    assert plain.sender is not None
+    assert plain.arrived is not None
+
+
+@pytest.mark.parametrize(
     ("kind", "body", "words"),
     [
         (b"text/plain; charset=utf-8", "Löscht alles".encode(), "Löscht alles"),

@@ -215,6 +215,10 @@ class Accounts:
 
     # — roles —————————————————————————————————————————————————————————————————————————————
 
+    def emergencies(self) -> list[Grant]:
+        """Roles that were taken in an emergency, and into which no officer has looked."""
+        return [g for g in self.grants() if g.until is not None and g.reviewed_at is None]
+
     def grants(
         self, *, living: dt.datetime | None = None, connection: Connection | None = None
     ) -> list[Grant]:

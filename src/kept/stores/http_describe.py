@@ -208,7 +208,7 @@ def _converted(
         raise ConfigError(
             f"the description of the service is not understood: {what[:1].lower()}{what[1:]}",
             where=f"{path}:{_line(node, [*above, *steps])}",
-            fix="see docs/how-to/connect-a-service.md",
+            fix="see docs/how-to/people-and-services.md",
         ) from None
 
 

@@ -157,7 +157,7 @@ def _shown(request: Asked, state: State, problem: str | None = None) -> Response
     return page(
         request, "desk_accounts.html.j2", 400 if problem else 200, problem=problem,
         accounts=accounts, holding=holding,
-        emergencies=[g for g in grants if g.until is not None and g.reviewed_at is None],
+        emergencies=controller.accounts.emergencies(),
         past=[g for g in grants if not g.holds(now)][: -_PAST - 1 : -1],
         linked=controller.links.all(),
         named={a.number: a for a in accounts}, staff_roles=STAFF,

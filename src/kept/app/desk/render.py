@@ -127,7 +127,7 @@ def page(
         account=found.account if found else None,
         full=full,
         officer=officer,
-        alerts=len(controller.watch.alerts(unseen=True)) if officer else 0,
+        alerts=_alerts(controller) if officer else 0,
         roles_words=ROLES,
         incident_roles=LOOKS,
         elsewhere=controller.provider.settings.title if controller.provider else None,
@@ -216,6 +216,11 @@ NEXT: Final = {
     "full": "/desk", "code": "/desk/login/code", "password": "/desk/login/password",
     "enrol": "/desk/second-proof",
 }  # fmt: skip
+
+
+def _alerts(controller: Controller) -> int:
+    """How much an officer has to look into under Accounts."""
+    return len(controller.watch.alerts(unseen=True)) + len(controller.accounts.emergencies())
 
 
 def _when(at: dt.datetime | None, controller: Controller) -> Markup:

@@ -23,6 +23,7 @@ from kept.records.actor import Actor
 from kept.records.intake import Intake
 from kept.stores import lists
 from kept.stores.lists import Limits, Listing
+from kept.terms import clocks
 from kept.terms.asks import CHILD_REPORT
 from kept.terms.identifiers import KINDS, Identifier
 
@@ -180,7 +181,7 @@ def _came(row: Mapping[str, str]) -> tuple[Came, bool]:
     asked = tuple(row.get("asked", "").replace(";", " ").replace(",", " ").split())
     came = Came(
         row["channel"], arrived, tuple(people), asked, row.get("words", ""),
-        row.get("region", "") or "unknown",
+        clocks.where(row.get("region", "") or "unknown"),
     )  # fmt: skip
     return came, row.get("told", "").casefold() in _YES
 

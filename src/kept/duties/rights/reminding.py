@@ -352,6 +352,10 @@ def _alerts(controller: Controller, now: dt.datetime) -> Iterator[Call]:
             yield Call(f"alert-{one.number}", _still(one.at, now),
                        f"{words}. An officer has to look into it.", "/desk/accounts",
                        officers=True)  # fmt: skip
+    for grant in controller.accounts.emergencies():
+        yield Call(f"emergency-{grant.number}", _still(grant.at, now),
+                   "Somebody of the staff took a role in an emergency. An officer has to look into"
+                   " it.", "/desk/accounts", officers=True)  # fmt: skip
 
 
 def _still(since: dt.datetime, now: dt.datetime) -> str:

@@ -38,6 +38,14 @@ _STAMPS: Final = 50
 _LONGEST: Final = 200_000
 #: A stamp older than this, or in the future, is not believed.
 _OLD: Final = dt.timedelta(days=365)
+#: Under these lines mail programs put a mail that is passed on as text.
+_PASSED_ON: Final = re.compile(
+    r"^\s*(?:-{2,} ?(?:forwarded message|weitergeleitete nachricht|message transf[eé]r[eé]"
+    r"|mensaje reenviado)\b"
+    r"|begin forwarded message|anfang der weitergeleiteten"
+    r"|d[eé]but du message (?:transf[eé]r[eé]|r[eé]exp[eé]di[eé])|inicio del mensaje reenviado)",
+    re.IGNORECASE | re.MULTILINE,
+)
 _BY: Final = re.compile(r"(?:^|\s)by\s+([A-Za-z0-9._-]+)")
 _MARK: Final = re.compile(r"<!--|-->|<(/?)([A-Za-z][A-Za-z0-9]*)[^<>]*>")
 _UNSEEN: Final = frozenset(("style", "script", "head", "title"))
@@ -47,7 +55,8 @@ _LINES: Final = frozenset(("br", "p", "div", "li", "tr"))
 @dataclass(frozen=True, slots=True)
 class SavedMail:
     """`sender`: who it says it is from, None where it says no one address; `arrived`: the moment of
-    the stamp, None where no server stamped it that is trusted; `words`: what was written.
+    the stamp, None where no server stamped it that is trusted; `words`: what was written. Where the
+    words pass on another mail, whose it was and when it came are both None: its head is a text.
     """
 
     sender: Identifier | None
@@ -79,6 +88,8 @@ def read(data: bytes, trusted: Collection[str], now: dt.datetime) -> SavedMail:
         raise _unreadable() from None
     if not words.strip():
         raise _unreadable()
+    if _PASSED_ON.search(words):
+        return SavedMail(None, None, words)
     return SavedMail(sender, arrived, words)
 
 
