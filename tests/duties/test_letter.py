@@ -659,3 +659,15 @@ def test_a_country_without_an_authority_is_sent_to_the_list(kept_url: str, tmp_p
         assert made.authorities == ()
         assert "We know no authority for where you live." in _flat(made)
         assert letter(opened, case, NOW, country="PT").authorities == ("ptcnpd",)
+
+
+def test_what_stands_in_the_way_of_a_step_is_for_whoever_mends_it(
+    kept_url: str, tmp_path: Path
+) -> None:
+    directory = make(tmp_path / "watched", kept_url, mode="observe")
+    with Controller.open(deployment.read(directory)) as opened:
+        done = rights.erase(opened, _asked("ana"), NOW)
+        said = _flat(letter(opened, done.case, NOW))
+    assert any("mode observe" in str(s.problem) for s in done.steps)
+    assert "Notes: NOT done for 1 record. - " in said
+    assert "mode observe" not in said

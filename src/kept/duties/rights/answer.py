@@ -208,13 +208,13 @@ def answer(
         "systems": systems,
         "not_searched": [{"what": what, "why": why} for what, why in search.left_out],
         "verification": verified,
+        # Why is for whoever mends it: it may say how the systems are reached.
         "unreached": [
             {
                 "system": name,
                 "title": ((there := controller.datamap.systems.get(name)) and there.title) or name,
-                "why": why,
             }
-            for name, why in unreached
+            for name, _ in unreached
         ],
         "warnings": list(warnings),
         "steps": [step_document(s) for s in steps],

@@ -622,7 +622,9 @@ def _step(controller: Controller, one: StepRecord, record: Receipts) -> str:
         return say("{where}: {rows} stay, because you agreed again on {day}.", where=where,
                    rows=records(one.planned), day=spelt(controller, one.at))  # fmt: skip
     if one.state is not StepState.DONE:
-        why = " " + say("Why: {why}", why=sentence(told_as(one.problem))) if one.problem else ""
+        why = ""
+        if one.problem and spoken(controller, one.system):
+            why = " " + say("Why: {why}", why=sentence(told_as(one.problem)))
         if one.action is Action.READ:
             return say("{where}: NOT all of it could be read.", where=where) + why
         return say("{where}: NOT done for {rows}.", where=where, rows=records(one.planned)) + why
@@ -645,6 +647,14 @@ def _step(controller: Controller, one: StepRecord, record: Receipts) -> str:
         return f"{say('{where}: nothing was left to change.', where=where)} {sure}"
     did = "{n} put right" if record.case.right == "rectification" else _DID[one.action]
     return f"{where}: {say(did, n=records(one.counts.changed))}. {sure}"
+
+
+def spoken(controller: Controller, system: str) -> bool:
+    """Whether what is said of a system is what people wrote of it. What else stands in the way of
+    a step is for whoever mends it: it names systems, and how they are reached.
+    """
+    abilities = controller.abilities.get(system)
+    return abilities is not None and abilities.word
 
 
 def records(n: int) -> str:

@@ -237,7 +237,7 @@ def _serve(
             "covered": [one.document() for one in covered_of(controller, covering)],
             "refused": parts.documents(controller, case, apart, region),
             "others_left_out": guard.document() if guard else None,
-            "unreached": [{"system": s, "why": why} for s, why in unreached],
+            "unreached": [{"system": s} for s, _ in unreached],
         }  # fmt: skip
         package.rules = travelling.rules(controller, people, tables, now)
         manifest = package.ended(answer, _page(controller, wanted, tables, left, answer, now))
