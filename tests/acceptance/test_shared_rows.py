@@ -280,6 +280,49 @@ def test_whose_a_row_is_by_a_link_of_one_owner_keeps_it_as_well(
     assert club.rows("message") == []
 
 
+@pytest.mark.parametrize("held", [False, True])
+def test_what_lies_in_a_row_of_several_people_stays_there_with_whoever_is_left(
+    make: Callable[[str], Club], monkeypatch: pytest.MonkeyPatch, held: bool
+) -> None:
+    """A photo is whose took it, and lies in a household that is its residents'."""
+    columns = "id integer primary key, household_id integer, by_id integer, file varchar(90)"
+    monkeypatch.setitem(TABLES, "photo", columns)
+    monkeypatch.setitem(ROWS, "photo", [(1, 2, 1, "ana's, of ana alone"), (2, 1, 1, "ana's"),
+                                        (3, 1, 2, "ben's"), (4, 3, 2, "of others")])  # fmt: skip
+    club = make("sqlite")
+    photo = """  photo:
+    title: Photos
+    key: [id]
+    origin: provided
+    retention: messages
+    activities: [communicate]
+    shared: last-owner
+    fields:
+      id: {type: integer, nullable: false}
+      household_id: {type: integer}
+      by_id: {type: integer, category: identifier.account}
+      file: {category: free-text, free_text: true, overwrite: gone}
+    links:
+      - {fields: [household_id], to: household, on: [id], kind: owned-by}
+      - {fields: [by_id], to: member, on: [id], kind: shared}
+"""
+    edit(club.directory / "club.yml", "  resident:\n", f"{photo}  resident:\n")
+    with Controller.open(deployment.read(club.directory)) as controller:
+        officer = controller.actors.of("ana", OPERATOR, NOW)
+        hold = controller.holds.add(
+            ground="a claim", clause="RET-1", actor=officer, now=NOW, system="club",
+        ) if held else None  # fmt: skip
+        assert rights.erase(controller, _request("ana@example.org"), NOW).complete
+        if hold is not None:
+            assert club.rows("photo") == ROWS["photo"]
+            controller.holds.release(hold.id, officer, "settled", NOW)
+            assert rights.expire(controller, NOW).complete
+    assert club.rows("household") == [(1, "Ana and Ben"), (3, "Ben and Cleo")]
+    assert club.rows("photo") == [(2, 1, None, "ana's"), (3, 1, 2, "ben's"), (4, 3, 2, "of others")]
+    assert _erase(club, "ben@example.org").complete
+    assert club.rows("photo") == [(4, 3, None, "of others")]
+
+
 def test_her_address_on_the_side_of_another_takes_that_alone(
     make: Callable[[str], Club], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -745,10 +788,14 @@ def test_what_is_hers_alone_is_kept_no_longer_for_a_hold_on_another(
     assert club.rows("household") == [(1, "Ana and Ben"), (3, "Ben and Cleo")]
 
 
+@pytest.mark.parametrize("stated", [True, False])
 def test_a_hold_on_another_that_came_since_stops_what_is_left(
-    make: Callable[[str], Club], monkeypatch: pytest.MonkeyPatch
+    make: Callable[[str], Club], monkeypatch: pytest.MonkeyPatch, stated: bool
 ) -> None:
     club = make("sqlite")
+    if not stated:
+        edit(club.directory / "club.yml", "shared: one-side", "erase: overwrite")
+        edit(club.directory / "club.yml", ", side: from_id", "")
     execute = Controller.execute
 
     def killed(self: Controller, *arguments: Any, **named: Any) -> Any:
@@ -763,7 +810,7 @@ def test_a_hold_on_another_that_came_since_stops_what_is_left(
         officer = controller.actors.of("ana", OPERATOR, later)
         holds.place(
             controller, ground="a claim", clause="RET-10", actor=officer, now=later,
-            person=[parse("email=ben@example.org")],
+            person=[parse("email=ben@example.org")], system="club", dataset="message",
         )  # fmt: skip
         case = controller.cases.all()[0].id
         request = rights.Request((), case=case, actor="ana", role="operator")

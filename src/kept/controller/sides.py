@@ -47,15 +47,25 @@ class Reader:
     foreign: Mapping[Place, Iterable[Link]]
     says: Says | None = None
     _veil: Veil | None = field(default=None, init=False)
+    _looked: Mapping[Place, KeyTable] = field(default_factory=dict, init=False)
+    #: Which of the rows looked at stay; None while that is being found out.
+    _kept: dict[Place, dict[Key, Kept] | None] = field(default_factory=dict, init=False)
 
     def look(self, found: Mapping[Place, KeyTable]) -> Sides:
         """What becomes of those of the rows `found` that are several people's. StoreError."""
-        kept: dict[Place, dict[Key, Kept]] = {}
-        for place, table in found.items():
-            dataset = self.datamap.dataset(*place)
-            if sides(dataset) and table.rows and not self.stores[place[0]].abilities.word:
-                kept[place] = decide(dataset, self.seen(place, table))
-        return Sides(kept, self._along(found, kept) if any(kept.values()) else {})
+        self._looked = found
+        for place in found:
+            self._decide(place)
+        kept = {place: rows for place, rows in self._kept.items() if rows}
+        return Sides(kept, self._along(found, kept) if kept else {})
+
+    def _decide(self, place: Place) -> None:
+        """Find out which rows stay, first of those at the ends of the links."""
+        dataset, table = self.datamap.dataset(*place), self._looked[place]
+        asked = sides(dataset) and table.rows and not self.stores[place[0]].abilities.word
+        if asked and place not in self._kept:
+            self._kept[place] = None
+            self._kept[place] = decide(dataset, self.seen(place, table))
 
     def part(self, place: Place, table: KeyTable, name: str) -> KeyTable:
         """Those of the rows in which a field is not somebody else's: all of them where the map says
@@ -190,7 +200,9 @@ class Reader:
         """The rows on whose side somebody is who stays."""
         link, dataset = side.link, self.datamap.dataset(*place)
         to = (link.system or place[0], link.to)
-        alone = set(self.datamap.dataset(*to).key) <= set(link.on)
+        there = self.datamap.dataset(*to)
+        # Where a row at the end is several people's, others may be there beside her.
+        alone = set(there.key) <= set(link.on) and not sides(there)
         asked = {
             key: tuple(row[n] for n in link.fields)
             for key, row in rows.items()
@@ -221,12 +233,13 @@ class Reader:
 
     def _people(self, place: Place, keys: Sequence[Key]) -> frozenset[Key]:
         """Those of these rows that are somebody's who is not of the plan and was not erased."""
-        mine = {norm(key) for key in self.own[place].values} if place in self.own else set()
-        if sides(self.datamap.dataset(*place)):
-            mine = set()  # of several people's rows it is not known yet whether they go
-        left = [key for key in dict.fromkeys(keys) if norm(key) not in mine]
+        mine = self._mine(place)
+        asked = {key: norm(key) for key in keys}
+        shared = self._kept.get(place) or {}
+        known = frozenset(key for key in asked.values() if key in shared)
+        left = [key for key, name in asked.items() if name not in mine and name not in known]
         if not left:
-            return frozenset()
+            return known
         if self._veil is None:
             self._veil = self.veil()
         dataset = self.datamap.dataset(*place)
@@ -236,7 +249,18 @@ class Reader:
             table = KeyTable(dataset.key, tuple((0, key) for key in left))
             rows = read(self.stores, place, table)
             left = [k for k in left if named(k) in rows and not _empty(dataset, rows[named(k)])]
-        return frozenset(map(norm, left))
+        return known.union(map(norm, left))
+
+    def _mine(self, place: Place) -> set[Key]:
+        """Rows of the people of the plan that are left to nobody else."""
+        if not sides(self.datamap.dataset(*place)):
+            return {norm(key) for key in self.own[place].values} if place in self.own else set()
+        if place in self._looked:
+            self._decide(place)
+        stays = self._kept.get(place)
+        if stays is None:
+            return set()  # it is not known whether they go
+        return {norm(key) for key in self._looked[place].values} - stays.keys()
 
     def _along(
         self, found: Mapping[Place, KeyTable], kept: Mapping[Place, Mapping[Key, Kept]]

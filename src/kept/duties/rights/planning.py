@@ -492,6 +492,7 @@ def look_again(
         s for s in made.steps
         if s.action is Action.DELETE and s.number not in settled and len(s.keys)
         and s.system in controller.abilities
+        and s.dataset in controller.datamap.systems[s.system].datasets
     ]  # fmt: skip
     if not any(sides(controller.datamap.dataset(s.system, s.dataset)) for s in left):
         return made
