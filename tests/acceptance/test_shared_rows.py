@@ -280,6 +280,48 @@ def test_whose_a_row_is_by_a_link_of_one_owner_keeps_it_as_well(
     assert club.rows("message") == []
 
 
+@pytest.mark.parametrize("late", ["held", "killed"])
+def test_what_hangs_on_a_row_that_stays_and_is_hers_by_itself_goes_later_as_well(
+    make: Callable[[str], Club], monkeypatch: pytest.MonkeyPatch, late: str
+) -> None:
+    monkeypatch.setitem(TABLES, "attachment", f"{TABLES['attachment']}, by_id integer")
+    files: list[Row] = [(1, 5, "ana's", 1), (2, 5, "ben's", 2), (3, 5, "of it", None)]
+    monkeypatch.setitem(ROWS, "attachment", files)
+    club = make("sqlite")
+    edit(club.directory / "club.yml", "free_text: true, overwrite: gone}\n",
+         "free_text: true, overwrite: gone}\n"
+         "      by_id: {type: integer, category: identifier.account}\n")  # fmt: skip
+    edit(club.directory / "club.yml", "to: message, on: [id], kind: owned-by}\n",
+         "to: message, on: [id], kind: owned-by}\n"
+         "      - {fields: [by_id], to: member, on: [id], kind: owned-by}\n")  # fmt: skip
+    execute = Controller.execute
+
+    def killed(self: Controller, *arguments: Any, **named: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with Controller.open(deployment.read(club.directory)) as controller:
+        if late == "held":
+            officer = controller.actors.of("ana", OPERATOR, NOW)
+            hold = holds.place(
+                controller, ground="a claim", clause="RET-10", actor=officer, now=NOW,
+                person=[parse("email=ana@example.org")],
+            )  # fmt: skip
+            club.by_hand("UPDATE message SET to_id = 2 WHERE id = 5")
+            assert rights.erase(controller, _request("ana@example.org"), NOW).complete
+            holds.release(controller, hold.id, "settled", officer, NOW)
+            assert rights.expire(controller, NOW).complete
+        else:
+            monkeypatch.setattr(Controller, "execute", killed)
+            with pytest.raises(KeyboardInterrupt):
+                rights.erase(controller, _request("ana@example.org"), NOW)
+            monkeypatch.setattr(Controller, "execute", execute)
+            club.by_hand("UPDATE message SET to_id = 2 WHERE id = 5")
+            request = rights.Request((), case=controller.cases.all()[0].id)
+            assert rights.erase(controller, request, NOW).complete
+    assert (5, None, 2, "gone") in club.rows("message")
+    assert [row[0] for row in club.rows("attachment")] == [2, 3]
+
+
 @pytest.mark.parametrize("held", [False, True])
 def test_what_lies_in_a_row_of_several_people_stays_there_with_whoever_is_left(
     make: Callable[[str], Club], monkeypatch: pytest.MonkeyPatch, held: bool

@@ -310,10 +310,10 @@ class Reader:
     def _apart(self, place: Place, staying: Mapping[Place, set[Key]]) -> frozenset[Key]:
         """Rows that are hers by something else than rows that may stay."""
         dataset = self.datamap.dataset(*place)
-        ours = [
-            link for link in dataset.links
-            if link.kind is not Owner.ACCESSED and (link.system or place[0], link.to) in staying
-        ]  # fmt: skip
+        owned = [link for link in dataset.links if link.kind is not Owner.ACCESSED]
+        ours = [link for link in owned if (link.system or place[0], link.to) in staying]
+        if self.says is not None:
+            return self._led(place, [link for link in owned if link not in ours])
 
         def apart(path: tuple[tuple[str, ...], str] | None, fields: tuple[str, ...]) -> bool:
             if path is not None:
@@ -321,6 +321,19 @@ class Reader:
             return fields != dataset.key and fields not in {link.fields for link in ours}
 
         return self._found(place, apart)
+
+    def _led(self, place: Place, links: Sequence[Link]) -> frozenset[Key]:
+        """Rows that these links lead from, by key, to rows of the people of the plan, whether these
+        are there still or not.
+        """
+        rows, found = self._rows(place, self._looked[place]), set[Key]()
+        for link in links:
+            to = (link.system or place[0], link.to)
+            named_so = to in self.own and link.on == self.datamap.dataset(*to).key
+            mine = {norm(key) for key in self.own[to].values} if named_so else set()
+            found |= {key for key, row in rows.items()
+                      if norm(tuple(row[n] for n in link.fields)) in mine}  # fmt: skip
+        return frozenset(found)
 
 
 def _nobody(dataset: Dataset, side: Side, row: Row) -> bool:
