@@ -396,11 +396,17 @@ def test_nobody_is_known_by_what_stands_on_the_side_of_another(
     """His address and his name in what he wrote to her are looked for in no text for her sake."""
     columns = f"{TABLES['message']}, reply varchar(90), called varchar(90)"
     monkeypatch.setitem(TABLES, "message", columns)
-    text = "ask ben@work.example, Benedict Muir, Anastasia Ruiz or ana@home.example"
+    text = (
+        "ask ben@work.example, Benedict Muir, Gustav Holm, Anastasia Ruiz, Anya Field or"
+        " ana@home.example"
+    )
     monkeypatch.setitem(ROWS, "message", [
         (1, 1, 2, "hers", "ana@home.example", "Anastasia Ruiz"),
         (2, 2, 1, "his", "ben@work.example", "Benedict Muir"),
         (3, 3, None, text, None, None),
+        # Without an account it is hers by the address that she wrote there, and a guest's by his.
+        (4, None, 2, "hers", "Ana@example.org", "Anya Field"),
+        (5, None, 1, "a guest's", "gus@guest.example", "Gustav Holm"),
     ])  # fmt: skip
     club = make("sqlite")
     _with_an_address(club)
@@ -409,9 +415,11 @@ def test_nobody_is_known_by_what_stands_on_the_side_of_another(
     edit(club.directory / "club.yml", "      reply: {",
          "      called: {category: contact.name, side: from_id}\n      reply: {")  # fmt: skip
     assert _erase(club, "ana@example.org").complete
-    assert club.rows("message")[2][3] == "ask ben@work.example, Benedict Muir, [-] or [-]"
+    left = "ask ben@work.example, Benedict Muir, Gustav Holm, [-], [-] or [-]"
+    assert {row[0]: row for row in club.rows("message")}[3][3] == left
     with Controller.open(deployment.read(club.directory)) as controller:
-        for who, facts in (("ana@home", {"suppressed"}), ("ben@work", set())):
+        every = (("ana@home", {"suppressed"}), ("ben@work", set()), ("gus@guest", set()))
+        for who, facts in every:
             assert controller.facts(parse(f"email={who}.example"), NOW).held == facts
 
 

@@ -265,7 +265,7 @@ def known_by(
     found: Mapping[Place, KeyTable],
 ) -> list[list[Identifier]]:
     """Everybody with all identifiers: those given and those that her own rows hold."""
-    return _all(people, controller.identifiers(found))
+    return _all(people, controller.identifiers(found, people))
 
 
 def _all(
