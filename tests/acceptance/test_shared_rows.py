@@ -323,16 +323,30 @@ def test_what_hangs_on_a_row_that_stays_and_is_hers_by_itself_goes_later_as_well
 
 
 @pytest.mark.parametrize("held", [False, True])
+@pytest.mark.parametrize("within", ["household", "album"])
 def test_what_lies_in_a_row_of_several_people_stays_there_with_whoever_is_left(
-    make: Callable[[str], Club], monkeypatch: pytest.MonkeyPatch, held: bool
+    make: Callable[[str], Club], monkeypatch: pytest.MonkeyPatch, held: bool, within: str
 ) -> None:
-    """A photo is whose took it, and lies in a household that is its residents'."""
-    columns = "id integer primary key, household_id integer, by_id integer, file varchar(90)"
+    """A photo is whose took it, and lies in a household that is its residents', or in its album."""
+    monkeypatch.setitem(TABLES, "album", "id integer primary key, household_id integer")
+    monkeypatch.setitem(ROWS, "album", [(1, 1), (2, 2), (3, 3)])
+    columns = f"id integer primary key, {within}_id integer, by_id integer, file varchar(90)"
     monkeypatch.setitem(TABLES, "photo", columns)
     monkeypatch.setitem(ROWS, "photo", [(1, 2, 1, "ana's, of ana alone"), (2, 1, 1, "ana's"),
                                         (3, 1, 2, "ben's"), (4, 3, 2, "of others")])  # fmt: skip
     club = make("sqlite")
-    photo = """  photo:
+    photo = """  album:
+    title: Albums
+    key: [id]
+    origin: provided
+    retention: messages
+    activities: [communicate]
+    fields:
+      id: {type: integer, nullable: false}
+      household_id: {type: integer}
+    links:
+      - {fields: [household_id], to: household, on: [id], kind: owned-by}
+  photo:
     title: Photos
     key: [id]
     origin: provided
@@ -341,13 +355,14 @@ def test_what_lies_in_a_row_of_several_people_stays_there_with_whoever_is_left(
     shared: last-owner
     fields:
       id: {type: integer, nullable: false}
-      household_id: {type: integer}
+      WITHIN_id: {type: integer}
       by_id: {type: integer, category: identifier.account}
       file: {category: free-text, free_text: true, overwrite: gone}
     links:
-      - {fields: [household_id], to: household, on: [id], kind: owned-by}
+      - {fields: [WITHIN_id], to: WITHIN, on: [id], kind: owned-by}
       - {fields: [by_id], to: member, on: [id], kind: shared}
 """
+    photo = photo.replace("WITHIN", within)
     edit(club.directory / "club.yml", "  resident:\n", f"{photo}  resident:\n")
     with Controller.open(deployment.read(club.directory)) as controller:
         officer = controller.actors.of("ana", OPERATOR, NOW)
@@ -730,6 +745,29 @@ def test_sides_by_address_are_the_same_in_another_case(
             assert controller.facts(parse(f"email={who}@example.org"), NOW).held == facts
     assert _erase(club, "ben@example.org").complete
     assert club.rows("message") == []
+
+
+def test_an_address_that_another_has_as_well_stays_for_him(
+    make: Callable[[str], Club], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = "id integer primary key, from_id varchar(90), to_id varchar(90), body varchar(90)"
+    monkeypatch.setitem(TABLES, "message", columns)
+    monkeypatch.setitem(ROWS, "message", [(1, "us@example.org", "cleo@example.org", "of one"),
+                                          (2, "us@example.org", None, "of them")])  # fmt: skip
+    monkeypatch.setitem(ROWS, "member", [(1, "us@example.org", "Ana"), (2, "us@example.org", "Ben"),
+                                         (3, "cleo@example.org", "Cleo")])  # fmt: skip
+    club = make("sqlite")
+    text = (club.directory / "club.yml").read_text("utf-8")
+    for name in ("from_id", "to_id"):
+        text = text.replace(f"{name}: {{type: integer, category: identifier.account}}",
+                            f"{name}: {{category: contact.email}}")  # fmt: skip
+        text = text.replace(f"{{fields: [{name}], to: member, on: [id]",
+                            f"{{fields: [{name}], to: member, on: [email]")  # fmt: skip
+    (club.directory / "club.yml").write_text(text, "utf-8")
+    request = rights.Request(((parse("account=1"),),), actor="ana", role="operator", evidence="a")
+    with Controller.open(deployment.read(club.directory)) as controller:
+        assert rights.erase(controller, request, NOW).complete
+    assert club.rows("message") == ROWS["message"]
 
 
 @pytest.mark.parametrize("overwrite", ["", ", overwrite: erased"])

@@ -8,7 +8,7 @@ more than an erasure leaves. Where that cannot be asked, somebody is taken to be
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kept.controller.retained import hidden, named, read
@@ -50,6 +50,7 @@ class Reader:
     _looked: Mapping[Place, KeyTable] = field(default_factory=dict, init=False)
     #: Which of the rows looked at stay; None while that is being found out.
     _kept: dict[Place, dict[Key, Kept] | None] = field(default_factory=dict, init=False)
+    _hanging: dict[Place, set[Key]] = field(default_factory=dict, init=False)
 
     def look(self, found: Mapping[Place, KeyTable]) -> Sides:
         """What becomes of those of the rows `found` that are several people's. StoreError."""
@@ -201,8 +202,9 @@ class Reader:
         link, dataset = side.link, self.datamap.dataset(*place)
         to = (link.system or place[0], link.to)
         there = self.datamap.dataset(*to)
-        # Where a row at the end is several people's, others may be there beside her.
-        alone = set(there.key) <= set(link.on) and not sides(there)
+        # Where a row at the end is several people's, or hangs on one, others are there beside her.
+        several = sides(there) or self._stays(to)
+        alone = set(there.key) <= set(link.on) and not several
         asked = {
             key: tuple(row[n] for n in link.fields)
             for key, row in rows.items()
@@ -233,10 +235,10 @@ class Reader:
 
     def _people(self, place: Place, keys: Sequence[Key]) -> frozenset[Key]:
         """Those of these rows that are somebody's who is not of the plan and was not erased."""
-        mine = self._mine(place)
+        stays = self._stays(place)
         asked = {key: norm(key) for key in keys}
-        shared = self._kept.get(place) or {}
-        known = frozenset(key for key in asked.values() if key in shared)
+        known = frozenset(key for key in asked.values() if stays and key in stays)
+        mine = self._mine(place, stays)
         left = [key for key, name in asked.items() if name not in mine and name not in known]
         if not left:
             return known
@@ -251,16 +253,37 @@ class Reader:
             left = [k for k in left if named(k) in rows and not _empty(dataset, rows[named(k)])]
         return known.union(map(norm, left))
 
-    def _mine(self, place: Place) -> set[Key]:
-        """Rows of the people of the plan that are left to nobody else."""
-        if not sides(self.datamap.dataset(*place)):
-            return {norm(key) for key in self.own[place].values} if place in self.own else set()
-        if place in self._looked:
+    def _mine(self, place: Place, stays: Collection[Key] | None) -> set[Key]:
+        """Rows of the people of the plan that are left to nobody else; none where that is not
+        known.
+        """
+        # Of rows of several people those that are not looked at were left to somebody before.
+        rows = self._looked if sides(self.datamap.dataset(*place)) else self.own
+        if stays is None or place not in rows:
+            return set()
+        return {norm(key) for key in rows[place].values} - set(stays)
+
+    def _stays(self, place: Place) -> Collection[Key] | None:
+        """Rows looked at that stay for somebody else, or hang on such; None where that is not
+        known.
+        """
+        several = sides(self.datamap.dataset(*place))
+        if place not in self._looked:
+            return None if several else ()
+        if several:
             self._decide(place)
-        stays = self._kept.get(place)
-        if stays is None:
-            return set()  # it is not known whether they go
-        return {norm(key) for key in self._looked[place].values} - stays.keys()
+            return self._kept.get(place)
+        if place not in self._hanging:
+            self._hanging[place] = set()
+            above = [(link, (link.system or place[0], link.to))
+                     for link in self.datamap.dataset(*place).links
+                     if link.kind is not Owner.ACCESSED]  # fmt: skip
+            staying = {to: set(up) for _, to in above if to != place and (up := self._stays(to))}
+            rows = {key for link, to in above if to in staying
+                    for key in self._hang(place, link, to, staying[to])}  # fmt: skip
+            rows -= self._apart(place, staying) if rows else set()
+            self._hanging[place] = rows & {norm(key) for key in self._looked[place].values}
+        return self._hanging[place]
 
     def _along(
         self, found: Mapping[Place, KeyTable], kept: Mapping[Place, Mapping[Key, Kept]]
