@@ -268,7 +268,7 @@ class Reader:
         known.
         """
         several = sides(self.datamap.dataset(*place))
-        if place not in self._looked:
+        if place not in self._looked or self.stores[place[0]].abilities.word:
             return None if several else ()
         if several:
             self._decide(place)
