@@ -280,6 +280,106 @@ def test_whose_a_row_is_by_a_link_of_one_owner_keeps_it_as_well(
     assert club.rows("message") == []
 
 
+@pytest.mark.parametrize("late", ["held", "killed"])
+def test_what_hangs_on_a_row_that_stays_and_is_hers_by_itself_goes_later_as_well(
+    make: Callable[[str], Club], monkeypatch: pytest.MonkeyPatch, late: str
+) -> None:
+    monkeypatch.setitem(TABLES, "attachment", f"{TABLES['attachment']}, by_id integer")
+    files: list[Row] = [(1, 5, "ana's", 1), (2, 5, "ben's", 2), (3, 5, "of it", None)]
+    monkeypatch.setitem(ROWS, "attachment", files)
+    club = make("sqlite")
+    edit(club.directory / "club.yml", "free_text: true, overwrite: gone}\n",
+         "free_text: true, overwrite: gone}\n"
+         "      by_id: {type: integer, category: identifier.account}\n")  # fmt: skip
+    edit(club.directory / "club.yml", "to: message, on: [id], kind: owned-by}\n",
+         "to: message, on: [id], kind: owned-by}\n"
+         "      - {fields: [by_id], to: member, on: [id], kind: owned-by}\n")  # fmt: skip
+    execute = Controller.execute
+
+    def killed(self: Controller, *arguments: Any, **named: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with Controller.open(deployment.read(club.directory)) as controller:
+        if late == "held":
+            officer = controller.actors.of("ana", OPERATOR, NOW)
+            hold = holds.place(
+                controller, ground="a claim", clause="RET-10", actor=officer, now=NOW,
+                person=[parse("email=ana@example.org")],
+            )  # fmt: skip
+            club.by_hand("UPDATE message SET to_id = 2 WHERE id = 5")
+            assert rights.erase(controller, _request("ana@example.org"), NOW).complete
+            holds.release(controller, hold.id, "settled", officer, NOW)
+            assert rights.expire(controller, NOW).complete
+        else:
+            monkeypatch.setattr(Controller, "execute", killed)
+            with pytest.raises(KeyboardInterrupt):
+                rights.erase(controller, _request("ana@example.org"), NOW)
+            monkeypatch.setattr(Controller, "execute", execute)
+            club.by_hand("UPDATE message SET to_id = 2 WHERE id = 5")
+            request = rights.Request((), case=controller.cases.all()[0].id)
+            assert rights.erase(controller, request, NOW).complete
+    assert (5, None, 2, "gone") in club.rows("message")
+    assert [row[0] for row in club.rows("attachment")] == [2, 3]
+
+
+@pytest.mark.parametrize("held", [False, True])
+@pytest.mark.parametrize("within", ["household", "album"])
+def test_what_lies_in_a_row_of_several_people_stays_there_with_whoever_is_left(
+    make: Callable[[str], Club], monkeypatch: pytest.MonkeyPatch, held: bool, within: str
+) -> None:
+    """A photo is whose took it, and lies in a household that is its residents', or in its album."""
+    monkeypatch.setitem(TABLES, "album", "id integer primary key, household_id integer")
+    monkeypatch.setitem(ROWS, "album", [(1, 1), (2, 2), (3, 3)])
+    columns = f"id integer primary key, {within}_id integer, by_id integer, file varchar(90)"
+    monkeypatch.setitem(TABLES, "photo", columns)
+    monkeypatch.setitem(ROWS, "photo", [(1, 2, 1, "ana's, of ana alone"), (2, 1, 1, "ana's"),
+                                        (3, 1, 2, "ben's"), (4, 3, 2, "of others")])  # fmt: skip
+    club = make("sqlite")
+    photo = """  album:
+    title: Albums
+    key: [id]
+    origin: provided
+    retention: messages
+    activities: [communicate]
+    fields:
+      id: {type: integer, nullable: false}
+      household_id: {type: integer}
+    links:
+      - {fields: [household_id], to: household, on: [id], kind: owned-by}
+  photo:
+    title: Photos
+    key: [id]
+    origin: provided
+    retention: messages
+    activities: [communicate]
+    shared: last-owner
+    fields:
+      id: {type: integer, nullable: false}
+      WITHIN_id: {type: integer}
+      by_id: {type: integer, category: identifier.account}
+      file: {category: free-text, free_text: true, overwrite: gone}
+    links:
+      - {fields: [WITHIN_id], to: WITHIN, on: [id], kind: owned-by}
+      - {fields: [by_id], to: member, on: [id], kind: shared}
+"""
+    photo = photo.replace("WITHIN", within)
+    edit(club.directory / "club.yml", "  resident:\n", f"{photo}  resident:\n")
+    with Controller.open(deployment.read(club.directory)) as controller:
+        officer = controller.actors.of("ana", OPERATOR, NOW)
+        hold = controller.holds.add(
+            ground="a claim", clause="RET-1", actor=officer, now=NOW, system="club",
+        ) if held else None  # fmt: skip
+        assert rights.erase(controller, _request("ana@example.org"), NOW).complete
+        if hold is not None:
+            assert club.rows("photo") == ROWS["photo"]
+            controller.holds.release(hold.id, officer, "settled", NOW)
+            assert rights.expire(controller, NOW).complete
+    assert club.rows("household") == [(1, "Ana and Ben"), (3, "Ben and Cleo")]
+    assert club.rows("photo") == [(2, 1, None, "ana's"), (3, 1, 2, "ben's"), (4, 3, 2, "of others")]
+    assert _erase(club, "ben@example.org").complete
+    assert club.rows("photo") == [(4, 3, None, "of others")]
+
+
 def test_her_address_on_the_side_of_another_takes_that_alone(
     make: Callable[[str], Club], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -311,11 +411,17 @@ def test_nobody_is_known_by_what_stands_on_the_side_of_another(
     """His address and his name in what he wrote to her are looked for in no text for her sake."""
     columns = f"{TABLES['message']}, reply varchar(90), called varchar(90)"
     monkeypatch.setitem(TABLES, "message", columns)
-    text = "ask ben@work.example, Benedict Muir, Anastasia Ruiz or ana@home.example"
+    text = (
+        "ask ben@work.example, Benedict Muir, Gustav Holm, Anastasia Ruiz, Anya Field or"
+        " ana@home.example"
+    )
     monkeypatch.setitem(ROWS, "message", [
         (1, 1, 2, "hers", "ana@home.example", "Anastasia Ruiz"),
         (2, 2, 1, "his", "ben@work.example", "Benedict Muir"),
         (3, 3, None, text, None, None),
+        # Without an account it is hers by the address that she wrote there, and a guest's by his.
+        (4, None, 2, "hers", "Ana@example.org", "Anya Field"),
+        (5, None, 1, "a guest's", "gus@guest.example", "Gustav Holm"),
     ])  # fmt: skip
     club = make("sqlite")
     _with_an_address(club)
@@ -324,9 +430,11 @@ def test_nobody_is_known_by_what_stands_on_the_side_of_another(
     edit(club.directory / "club.yml", "      reply: {",
          "      called: {category: contact.name, side: from_id}\n      reply: {")  # fmt: skip
     assert _erase(club, "ana@example.org").complete
-    assert club.rows("message")[2][3] == "ask ben@work.example, Benedict Muir, [-] or [-]"
+    left = "ask ben@work.example, Benedict Muir, Gustav Holm, [-], [-] or [-]"
+    assert {row[0]: row for row in club.rows("message")}[3][3] == left
     with Controller.open(deployment.read(club.directory)) as controller:
-        for who, facts in (("ana@home", {"suppressed"}), ("ben@work", set())):
+        every = (("ana@home", {"suppressed"}), ("ben@work", set()), ("gus@guest", set()))
+        for who, facts in every:
             assert controller.facts(parse(f"email={who}.example"), NOW).held == facts
 
 
@@ -639,6 +747,29 @@ def test_sides_by_address_are_the_same_in_another_case(
     assert club.rows("message") == []
 
 
+def test_an_address_that_another_has_as_well_stays_for_him(
+    make: Callable[[str], Club], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = "id integer primary key, from_id varchar(90), to_id varchar(90), body varchar(90)"
+    monkeypatch.setitem(TABLES, "message", columns)
+    monkeypatch.setitem(ROWS, "message", [(1, "us@example.org", "cleo@example.org", "of one"),
+                                          (2, "us@example.org", None, "of them")])  # fmt: skip
+    monkeypatch.setitem(ROWS, "member", [(1, "us@example.org", "Ana"), (2, "us@example.org", "Ben"),
+                                         (3, "cleo@example.org", "Cleo")])  # fmt: skip
+    club = make("sqlite")
+    text = (club.directory / "club.yml").read_text("utf-8")
+    for name in ("from_id", "to_id"):
+        text = text.replace(f"{name}: {{type: integer, category: identifier.account}}",
+                            f"{name}: {{category: contact.email}}")  # fmt: skip
+        text = text.replace(f"{{fields: [{name}], to: member, on: [id]",
+                            f"{{fields: [{name}], to: member, on: [email]")  # fmt: skip
+    (club.directory / "club.yml").write_text(text, "utf-8")
+    request = rights.Request(((parse("account=1"),),), actor="ana", role="operator", evidence="a")
+    with Controller.open(deployment.read(club.directory)) as controller:
+        assert rights.erase(controller, request, NOW).complete
+    assert club.rows("message") == ROWS["message"]
+
+
 @pytest.mark.parametrize("overwrite", ["", ", overwrite: erased"])
 def test_whoever_never_filled_in_a_field_is_still_there(
     make: Callable[[str], Club], monkeypatch: pytest.MonkeyPatch, overwrite: str
@@ -745,10 +876,14 @@ def test_what_is_hers_alone_is_kept_no_longer_for_a_hold_on_another(
     assert club.rows("household") == [(1, "Ana and Ben"), (3, "Ben and Cleo")]
 
 
+@pytest.mark.parametrize("stated", [True, False])
 def test_a_hold_on_another_that_came_since_stops_what_is_left(
-    make: Callable[[str], Club], monkeypatch: pytest.MonkeyPatch
+    make: Callable[[str], Club], monkeypatch: pytest.MonkeyPatch, stated: bool
 ) -> None:
     club = make("sqlite")
+    if not stated:
+        edit(club.directory / "club.yml", "shared: one-side", "erase: overwrite")
+        edit(club.directory / "club.yml", ", side: from_id", "")
     execute = Controller.execute
 
     def killed(self: Controller, *arguments: Any, **named: Any) -> Any:
@@ -763,7 +898,7 @@ def test_a_hold_on_another_that_came_since_stops_what_is_left(
         officer = controller.actors.of("ana", OPERATOR, later)
         holds.place(
             controller, ground="a claim", clause="RET-10", actor=officer, now=later,
-            person=[parse("email=ben@example.org")],
+            person=[parse("email=ben@example.org")], system="club", dataset="message",
         )  # fmt: skip
         case = controller.cases.all()[0].id
         request = rights.Request((), case=case, actor="ana", role="operator")

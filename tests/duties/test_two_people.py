@@ -180,6 +180,32 @@ def test_a_correction_is_not_over_while_what_it_puts_right_waits_for_another_per
         assert controller.cases.get(correction.id).state is State.CLOSED
 
 
+def test_a_correction_is_not_over_while_what_it_never_saw_waits_for_another_person(
+    away: Path,
+) -> None:
+    """What named her before names her until that is gone, and is written to no more."""
+    edit(away / "kept.toml", "large = 5", "large = 20")
+    with Controller.open(deployment.read(away)) as controller:
+        by = rights.Request(((parse("email=ben@example.org"),),), override="test")
+        correction = rights.rectify(controller, by, "shop.customer.email", "bo@example.org", NOW)
+        assert [s for s, _ in correction.unreached] == ["news"]
+        her = ((parse("email=bo@example.org"),),)
+        asked = rights.Request(her, actor="ana", role="approver", evidence="a card")
+        case = rights.preview(controller, asked, NOW).case
+    assert not _on(away, "bo", case).complete
+    _back(away, 50)
+    assert not _on(away, "ana", case).complete
+    with Controller.open(deployment.read(away)) as controller:
+        assert controller.cases.get(correction.case).state is not State.CLOSED
+    answer = _on(away, "bo", case)
+    assert (answer.complete, _there(away)) == (True, 0)
+    assert "not covered" not in " ".join(answer.warnings)
+    with Controller.open(deployment.read(away)) as controller:
+        assert controller.cases.get(correction.case).state is State.CLOSED
+        held = controller.facts(parse("email=ben@example.org"), NOW).held
+        assert held == {"suppressed"}
+
+
 def test_a_correction_is_not_over_where_it_could_not_look_by_what_was_wrong(away: Path) -> None:
     """Somebody else has what was wrong by then: an erasure by what is right finds nothing there."""
     with Controller.open(deployment.read(away)) as controller:

@@ -792,12 +792,15 @@ class Controller:
             self._looked_into.update(new)
         return self._realised
 
-    def identifiers(self, found: Mapping[Place, KeyTable]) -> list[tuple[int, Identifier]]:
-        """(person, identifier) of all that the rows themselves say of whose they are.
+    def identifiers(
+        self, found: Mapping[Place, KeyTable], given: Sequence[Sequence[Identifier]] = ()
+    ) -> list[tuple[int, Identifier]]:
+        """(person, identifier) of all that the rows themselves say of whose they are; `given` is
+        by what they are known.
 
         For the person's own case only: by these she is found again, and not written to again.
         """
-        return naming.identifiers(self.datamap, self._stores, found)
+        return naming.identifiers(self.datamap, self._stores, found, given)
 
     def spelt(
         self, found: Mapping[Place, KeyTable], given: Sequence[Sequence[Identifier]]

@@ -99,8 +99,8 @@ class Texts:
         """
         known = [{(i.kind, i.normalised): i for i in one} for one in people]
         if searched(self._datamap):
-            said = naming.identifiers(self._datamap, self._stores, own)
-            named = naming.names(self._datamap, self._stores, own, self._words)
+            said = naming.identifiers(self._datamap, self._stores, own, people)
+            named = naming.names(self._datamap, self._stores, own, self._words, people)
             for who, one in (*said, *named):
                 known[who].setdefault((one.kind, one.value), one)
         return [list(one.values()) for one in known]

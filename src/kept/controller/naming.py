@@ -23,10 +23,15 @@ _PARTS: Final = 4
 
 
 def identifiers(
-    datamap: DataMap, stores: Mapping[str, Store], found: Mapping[Place, KeyTable]
+    datamap: DataMap,
+    stores: Mapping[str, Store],
+    found: Mapping[Place, KeyTable],
+    given: Sequence[Sequence[Identifier]] = (),
 ) -> list[tuple[int, Identifier]]:
-    """(person, identifier) of all that the rows say, as far as it can lead to somebody."""
-    return recognised(spelt(datamap, stores, found))
+    """(person, identifier) of all that the rows say, as far as it can lead to somebody; `given` is
+    by what they are known.
+    """
+    return recognised(spelt(datamap, stores, found, given=given))
 
 
 def recognised(said: Iterable[tuple[int, str, str]]) -> list[tuple[int, Identifier]]:
@@ -69,7 +74,7 @@ def spelt(
                 and link.kind is not Owner.ACCESSED
             ):
                 kinds.setdefault(here.name, kind)
-        for these, hers, theirs in _parted(datamap, stores, found, place, tuple(kinds)):
+        for these, hers, theirs in _parted(datamap, stores, found, place, tuple(kinds), given):
             for rows, those in ((hers, said), (theirs, others)):
                 for who, name, value in _said(stores, place, rows, these):
                     if value is not None:
@@ -85,11 +90,12 @@ def spelt(
 
 def _parted(
     datamap: DataMap, stores: Mapping[str, Store], found: Mapping[Place, KeyTable], place: Place,
-    names: Sequence[str],
+    names: Sequence[str], given: Sequence[Sequence[Identifier]],
 ) -> Iterator[tuple[tuple[str, ...], KeyTable, KeyTable]]:  # fmt: skip
     """These fields, by which links the map says whose they are; the rows in which they are hers,
-    as such a link leads to her rows; and those in which they may be another's. Where a row is one
-    person's, all of it is hers.
+    as such a link leads to her rows, or to nobody's and beside it stands by what she is known
+    (`given`); and those in which they may be another's. Where a row is one person's, all of it is
+    hers.
     """
     dataset, table = datamap.dataset(*place), found[place]
     groups: dict[tuple[Link, ...], list[str]] = {}
@@ -107,9 +113,31 @@ def _parted(
                 at = len(table.fields)
                 if (who, _same(row[at:])) in led:
                     mine.add((who, row[:at]))
+        mine.update(_guests(datamap, stores, place, table, links, given))
         rows = tuple(r for r in table.rows if not links or r in mine)
         rest = tuple(r for r in table.rows if links and r not in mine)
         yield tuple(these), KeyTable(table.fields, rows), KeyTable(table.fields, rest)
+
+
+def _guests(
+    datamap: DataMap, stores: Mapping[str, Store], place: Place, table: KeyTable,
+    links: Sequence[Link], given: Sequence[Sequence[Identifier]],
+) -> Iterator[KeyRow]:  # fmt: skip
+    """The rows in which these links lead to nobody, and what is beside them names her."""
+    linked = tuple(name for link in links for name in link.fields)
+    kinds = {f.name: f.identifies for f in datamap.dataset(*place).fields.values()
+             if f.side in linked and f.identifies and f.identifies not in WEAK}  # fmt: skip
+    known = {(who, i.kind, i.normalised) for who, one in enumerate(given) for i in one}
+    if not linked or not kinds or not known:
+        return
+    at, to = len(table.fields), len(table.fields) + len(linked)
+    for who, row in _rows(stores, place, table, (*table.fields, *linked, *kinds)):
+        said = zip(kinds.values(), row[to:], strict=True)
+        if all(value is None for value in row[at:to]) and any(
+            one is not None and (who, one.kind, one.normalised) in known
+            for one in (identifier(str(kind), value) for kind, value in said)
+        ):
+            yield who, row[:at]
 
 
 def _same(values: Sequence[Value]) -> tuple[str | None, ...]:
@@ -122,15 +150,16 @@ def names(
     stores: Mapping[str, Store],
     own: Mapping[Place, KeyTable],
     words: Vocabulary,
+    given: Sequence[Sequence[Identifier]] = (),
 ) -> list[tuple[int, Identifier]]:
     """(person, name) as her own rows say it, and in whole where its parts stand in columns of
-    their own; `words` are those of the policy.
+    their own; `words` are those of the policy, `given` is by what they are known.
     """
     told: dict[tuple[int, str], None] = {}
     for place in own:
         fields = datamap.dataset(*place).fields.values()
         named = tuple(f.name for f in fields if _name(f, words) and f.others not in THEIRS)
-        for these, hers, _ in _parted(datamap, stores, own, place, named):
+        for these, hers, _ in _parted(datamap, stores, own, place, named, given):
             for who, row in _rows(stores, place, hers, these):
                 parts = [v.strip() for v in row if isinstance(v, str) and v.strip()]
                 told.update(dict.fromkeys((who, one) for one in (*parts, *_whole(parts))))

@@ -139,8 +139,8 @@ def covering(
     for rule in {rule for told in ruled.values() for rule in told if rule.to is not None}:
         ends[rule] = frozenset(_values(stores, rule, own))
     hers = [(one.kind, one.value) for person in people for one in person]
-    hers += [(one.kind, one.value) for _, one in naming.identifiers(datamap, stores, own)]
-    hers += [(one.kind, one.value) for _, one in naming.names(datamap, stores, own, words)]
+    hers += [(one.kind, one.value) for _, one in naming.identifiers(datamap, stores, own, people)]
+    hers += [(one.kind, one.value) for _, one in naming.names(datamap, stores, own, words, people)]
     theirs: list[tuple[str, str]] = []
     for place, _ in staff(datamap).items() if written or searched else ():
         try:

@@ -8,7 +8,7 @@ more than an erasure leaves. Where that cannot be asked, somebody is taken to be
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kept.controller.retained import hidden, named, read
@@ -47,15 +47,26 @@ class Reader:
     foreign: Mapping[Place, Iterable[Link]]
     says: Says | None = None
     _veil: Veil | None = field(default=None, init=False)
+    _looked: Mapping[Place, KeyTable] = field(default_factory=dict, init=False)
+    #: Which of the rows looked at stay; None while that is being found out.
+    _kept: dict[Place, dict[Key, Kept] | None] = field(default_factory=dict, init=False)
+    _hanging: dict[Place, set[Key]] = field(default_factory=dict, init=False)
 
     def look(self, found: Mapping[Place, KeyTable]) -> Sides:
         """What becomes of those of the rows `found` that are several people's. StoreError."""
-        kept: dict[Place, dict[Key, Kept]] = {}
-        for place, table in found.items():
-            dataset = self.datamap.dataset(*place)
-            if sides(dataset) and table.rows and not self.stores[place[0]].abilities.word:
-                kept[place] = decide(dataset, self.seen(place, table))
-        return Sides(kept, self._along(found, kept) if any(kept.values()) else {})
+        self._looked = found
+        for place in found:
+            self._decide(place)
+        kept = {place: rows for place, rows in self._kept.items() if rows}
+        return Sides(kept, self._along(found, kept) if kept else {})
+
+    def _decide(self, place: Place) -> None:
+        """Find out which rows stay, first of those at the ends of the links."""
+        dataset, table = self.datamap.dataset(*place), self._looked[place]
+        asked = sides(dataset) and table.rows and not self.stores[place[0]].abilities.word
+        if asked and place not in self._kept:
+            self._kept[place] = None
+            self._kept[place] = decide(dataset, self.seen(place, table))
 
     def part(self, place: Place, table: KeyTable, name: str) -> KeyTable:
         """Those of the rows in which a field is not somebody else's: all of them where the map says
@@ -190,7 +201,10 @@ class Reader:
         """The rows on whose side somebody is who stays."""
         link, dataset = side.link, self.datamap.dataset(*place)
         to = (link.system or place[0], link.to)
-        alone = set(self.datamap.dataset(*to).key) <= set(link.on)
+        there = self.datamap.dataset(*to)
+        # Where a row at the end is several people's, or hangs on one, others are there beside her.
+        several = sides(there) or self._stays(to)
+        alone = set(there.key) <= set(link.on) and not several
         asked = {
             key: tuple(row[n] for n in link.fields)
             for key, row in rows.items()
@@ -221,12 +235,13 @@ class Reader:
 
     def _people(self, place: Place, keys: Sequence[Key]) -> frozenset[Key]:
         """Those of these rows that are somebody's who is not of the plan and was not erased."""
-        mine = {norm(key) for key in self.own[place].values} if place in self.own else set()
-        if sides(self.datamap.dataset(*place)):
-            mine = set()  # of several people's rows it is not known yet whether they go
-        left = [key for key in dict.fromkeys(keys) if norm(key) not in mine]
+        stays = self._stays(place)
+        asked = {key: norm(key) for key in keys}
+        known = frozenset(key for key in asked.values() if stays and key in stays)
+        mine = self._mine(place, stays)
+        left = [key for key, name in asked.items() if name not in mine and name not in known]
         if not left:
-            return frozenset()
+            return known
         if self._veil is None:
             self._veil = self.veil()
         dataset = self.datamap.dataset(*place)
@@ -236,7 +251,39 @@ class Reader:
             table = KeyTable(dataset.key, tuple((0, key) for key in left))
             rows = read(self.stores, place, table)
             left = [k for k in left if named(k) in rows and not _empty(dataset, rows[named(k)])]
-        return frozenset(map(norm, left))
+        return known.union(map(norm, left))
+
+    def _mine(self, place: Place, stays: Collection[Key] | None) -> set[Key]:
+        """Rows of the people of the plan that are left to nobody else; none where that is not
+        known.
+        """
+        # Of rows of several people those that are not looked at were left to somebody before.
+        rows = self._looked if sides(self.datamap.dataset(*place)) else self.own
+        if stays is None or place not in rows:
+            return set()
+        return {norm(key) for key in rows[place].values} - set(stays)
+
+    def _stays(self, place: Place) -> Collection[Key] | None:
+        """Rows looked at that stay for somebody else, or hang on such; None where that is not
+        known.
+        """
+        several = sides(self.datamap.dataset(*place))
+        if place not in self._looked or self.stores[place[0]].abilities.word:
+            return None if several else ()
+        if several:
+            self._decide(place)
+            return self._kept.get(place)
+        if place not in self._hanging:
+            self._hanging[place] = set()
+            above = [(link, (link.system or place[0], link.to))
+                     for link in self.datamap.dataset(*place).links
+                     if link.kind is not Owner.ACCESSED]  # fmt: skip
+            staying = {to: set(up) for _, to in above if to != place and (up := self._stays(to))}
+            rows = {key for link, to in above if to in staying
+                    for key in self._hang(place, link, to, staying[to])}  # fmt: skip
+            rows -= self._apart(place, staying) if rows else set()
+            self._hanging[place] = rows & {norm(key) for key in self._looked[place].values}
+        return self._hanging[place]
 
     def _along(
         self, found: Mapping[Place, KeyTable], kept: Mapping[Place, Mapping[Key, Kept]]
@@ -286,10 +333,10 @@ class Reader:
     def _apart(self, place: Place, staying: Mapping[Place, set[Key]]) -> frozenset[Key]:
         """Rows that are hers by something else than rows that may stay."""
         dataset = self.datamap.dataset(*place)
-        ours = [
-            link for link in dataset.links
-            if link.kind is not Owner.ACCESSED and (link.system or place[0], link.to) in staying
-        ]  # fmt: skip
+        owned = [link for link in dataset.links if link.kind is not Owner.ACCESSED]
+        ours = [link for link in owned if (link.system or place[0], link.to) in staying]
+        if self.says is not None:
+            return self._led(place, [link for link in owned if link not in ours])
 
         def apart(path: tuple[tuple[str, ...], str] | None, fields: tuple[str, ...]) -> bool:
             if path is not None:
@@ -297,6 +344,19 @@ class Reader:
             return fields != dataset.key and fields not in {link.fields for link in ours}
 
         return self._found(place, apart)
+
+    def _led(self, place: Place, links: Sequence[Link]) -> frozenset[Key]:
+        """Rows that these links lead from, by key, to rows of the people of the plan, whether these
+        are there still or not.
+        """
+        rows, found = self._rows(place, self._looked[place]), set[Key]()
+        for link in links:
+            to = (link.system or place[0], link.to)
+            named_so = to in self.own and link.on == self.datamap.dataset(*to).key
+            mine = {norm(key) for key in self.own[to].values} if named_so else set()
+            found |= {key for key, row in rows.items()
+                      if norm(tuple(row[n] for n in link.fields)) in mine}  # fmt: skip
+        return frozenset(found)
 
 
 def _nobody(dataset: Dataset, side: Side, row: Row) -> bool:

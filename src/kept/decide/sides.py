@@ -64,7 +64,8 @@ def kept(dataset: Dataset, seen: Mapping[Key, Seen]) -> dict[Key, Kept]:
     every = range(len(sides(dataset)))
     for key, row in seen.items():
         if row.others:
-            gone = row.hers if row.hers or row.named else frozenset(every) - row.others
+            # A side on which somebody else is as well stays as it is.
+            gone = (row.hers if row.hers or row.named else frozenset(every)) - row.others
             found[key] = Kept(goes(dataset, gone, row.named), _released(dataset, row, gone))
     return found
 

@@ -192,7 +192,7 @@ def own_identifiers(
     known = {(i.kind, i.normalised): i for i in given if i.kind in LINKING}
     warnings: tuple[str, ...] = ()
     subjects, own = set(controller.subjects.find(given)), _named(controller, rows)
-    for one in (*linked, *(i for _, i in controller.identifiers(rows))):
+    for one in (*linked, *(i for _, i in controller.identifiers(rows, [given]))):
         if one.kind not in LINKING or (one.kind, one.normalised) in known:
             continue
         # An address in her rows may be somebody else's as well: it would bind him too.

@@ -35,6 +35,7 @@ from kept.duties.rights.planning import (
     look_again,
     met_again,
     numbers,
+    of_several,
     outlive,
     sought,
     still_known,
@@ -398,7 +399,7 @@ def _refuse_held(
     hers = list(subjects_of(controller, case, known))
     datamap = controller.datamap
     both = [
-        s for s in left if s.action is Action.REDACT or datamap.dataset(s.system, s.dataset).shared
+        s for s in left if s.action is Action.REDACT or of_several(datamap, (s.system, s.dataset))
     ]
     for hold in controller.holds.all(now):
         if hold.placed_at < sealed or hold.id in counted or not binding(case, hold):

@@ -265,7 +265,7 @@ def known_by(
     found: Mapping[Place, KeyTable],
 ) -> list[list[Identifier]]:
     """Everybody with all identifiers: those given and those that her own rows hold."""
-    return _all(people, controller.identifiers(found))
+    return _all(people, controller.identifiers(found, people))
 
 
 def _all(
@@ -492,6 +492,7 @@ def look_again(
         s for s in made.steps
         if s.action is Action.DELETE and s.number not in settled and len(s.keys)
         and s.system in controller.abilities
+        and s.dataset in controller.datamap.systems[s.system].datasets
     ]  # fmt: skip
     if not any(sides(controller.datamap.dataset(s.system, s.dataset)) for s in left):
         return made

@@ -93,7 +93,7 @@ def overtake(
         if stays & {(s.system, s.dataset) for s in left}:
             continue
         unseen = {system for system, _ in plan.unreached}
-        if away & (unseen | {s.system for s in left}):
+        if away & (unseen | {s.system for s in left}) or unseen & {system for system, _ in undone}:
             continue
         # What it never looked through has her by what was wrong.
         if unseen and not _by_what_was(controller, case, hers):
