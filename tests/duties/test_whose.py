@@ -6,6 +6,7 @@ import json
 import re
 import sqlite3
 import threading
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -302,3 +303,49 @@ def test_RIGHT_15_an_account_used_again_goes_beside_what_an_erasure_kept(world: 
     ]
     assert sql(world, "SELECT * FROM signup WHERE customer = 1") == []
     assert sql(world, "SELECT * FROM invoice WHERE customer = 1") == kept
+
+
+@pytest.mark.parametrize("how", ["identifies", "link", "both"])
+def test_RIGHT_3_whose_address_stands_in_a_row_of_hers_is_not_her(
+    world: Path, tmp_path: Path, how: str
+) -> None:
+    """He attached something to an order of hers: he is neither suppressed nor looked for as her."""
+    sql(world, "CREATE TABLE file (id INTEGER PRIMARY KEY, customer INTEGER, by TEXT)")
+    sql(world, "INSERT INTO file VALUES (1, 1, 'ana@example.org'), (2, 1, 'ben@example.org'),"
+               " (3, 1, 'ana@old.example'), (4, 2, 'ana@example.net')")  # fmt: skip
+    edit(world / "shop.yml", "free_text: true", "free_text: redact")
+    said = ("Walrus: ask ben@example.org, not ana@old.example.", "Zebra: ask ben@example.org.")
+    sql(world, "INSERT INTO note VALUES (40, 'cleo@example.org', ?, '2026-01-01 00:00:00'),"
+               " (41, 'cleo@example.org', ?, '2026-01-01 00:00:00')", *said)  # fmt: skip
+    says = ", identifies: email" if how != "link" else ""
+    link = "      - {fields: [by], to: customer, on: [email], kind: owned-by}\n"
+    with (world / "shop.yml").open("a", encoding="utf-8") as file:
+        file.write(
+            "  file:\n    key: [id]\n    retention: messages\n    activities: [communicate]\n"
+            "    fields:\n      id: {type: integer, nullable: false}\n"
+            "      customer: {type: integer}\n"
+            f"      by: {{category: contact.email{says}}}\n"
+            "    links:\n      - {fields: [customer], to: customer, on: [id], kind: owned-by}\n"
+            f"{link if how != 'identifies' else ''}"
+        )
+    with Controller.open(deployment.read(world)) as controller:
+        asked = Request(((parse(ANA),),), override="for a test")
+        told = rights.access(controller, asked, NOW, out=tmp_path / "hers.zip")
+        with zipfile.ZipFile(tmp_path / "hers.zip") as package:
+            given = "".join(package.read(n).decode("utf-8", "replace") for n in package.namelist())
+        done = rights.erase(controller, asked, NOW)
+        assert done.complete, done
+        held = {
+            who: "suppressed" in controller.facts(parse(f"email={who}"), NOW).held
+            for who in ("ana@example.org", "ana@old.example", "ben@example.org")
+        }
+        left = [row[0] for row in sql(world, "SELECT id FROM file")]
+    # An old address of hers leads to nobody, and is suppressed with her.
+    assert held == {"ana@example.org": True, "ana@old.example": True, "ben@example.org": False}
+    assert left == [4]
+    texts = [row[0] for row in sql(world, "SELECT words FROM note WHERE id >= 40 ORDER BY id")]
+    assert texts == ["Walrus: ask ben@example.org, not [-].", "Zebra: ask ben@example.org."]
+    # Nor is she given what was written of him.
+    assert told.complete
+    assert ("Walrus" in given) == (how != "link")  # what only links is looked for to erase it
+    assert "Zebra" not in given

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from kept.controller import SUBJECT, Controller, Place
+from kept.controller import SUBJECT, Controller, Place, naming
+from kept.datamap.map import Owner
 from kept.decide.ties import norm
 from kept.duties.rights.covering import kinds, was
 from kept.errors import IdentifierError
@@ -62,10 +63,7 @@ def former(
     out. `found` are their rows; `before` is what was asked of when an erasure began: the memory of
     it may be gone, and what was away may lead to others.
     """
-    mine: dict[int, set[int]] = {}
-    for place in (SUBJECT, _MEMORY):
-        for who, key in found[place].rows if place in found else ():
-            mine.setdefault(who, set()).add(int(str(key[0])))
+    mine = _numbers(found)
     asked = list(dict.fromkeys((*before, *_remembered(controller, found, mine))))
     given = {(who, i.kind, i.normalised) for who, one in enumerate(people) for i in one}
     asked = [(who, i) for who, i in asked if (who, i.kind, i.normalised) not in given]
@@ -86,6 +84,45 @@ def former(
     if left:
         words += (f"{_kinds(left)} {_FORMER} {was(_counted(left))} not covered: {_OTHERS}",)
     return Former(hers, later, words, away if later else {})
+
+
+def strangers(
+    controller: Controller, people: Sequence[Sequence[Identifier]],
+    found: Mapping[Place, KeyTable],
+) -> frozenset[tuple[int, str, str]]:  # fmt: skip
+    """(person, kind, value as it is compared) of what stands in rows that belong to hers, and leads
+    to somebody else: who attached something to a message of hers is not her. By it nobody is
+    suppressed or looked for in texts. What stands in her own row, or leads to nobody, names her.
+    """
+    links = {place: controller.datamap.dataset(*place).links for place in found}
+    below = {
+        place: table for place, table in found.items()
+        if place[0] != SYSTEM.name and table.rows
+        and any(link.kind is not Owner.ACCESSED for link in links[place])
+    }  # fmt: skip
+    given = {(who, i.kind, i.normalised) for who, one in enumerate(people) for i in one}
+    said = naming.recognised(controller.spelt(below, people)) if below else []
+    asked = [
+        (who, one)
+        for (who, kind, _), one in {(w, i.kind, i.normalised): i for w, i in said}.items()
+        if kind in LINKING and (who, kind, one.normalised) not in given
+    ]
+    others: set[int] = set()
+    if asked:
+        others, _ = _others(controller, people, asked, found, _numbers(found))
+    return frozenset(
+        (who, one.kind, one.normalised) for n, (who, one) in enumerate(asked) if n in others
+    )
+
+
+def without(
+    known: Sequence[Sequence[Identifier]], those: Collection[tuple[int, str, str]]
+) -> list[list[Identifier]]:
+    """Everybody without what leads to somebody else (`strangers`)."""
+    return [
+        [i for i in one if (who, i.kind, i.normalised) not in those]
+        for who, one in enumerate(known)
+    ]
 
 
 def told_anew(words: Sequence[str], once: Former) -> tuple[str, ...]:
@@ -110,6 +147,15 @@ def wished(controller: Controller, case: Case) -> tuple[Place, str, Value, Value
         return None
     ((_, (system, dataset, name, wrong, right)),) = sealed[WISH].rows
     return (str(system), str(dataset)), str(name), wrong, right
+
+
+def _numbers(found: Mapping[Place, KeyTable]) -> dict[int, set[int]]:
+    """Under which numbers these people are registered."""
+    mine: dict[int, set[int]] = {}
+    for place in (SUBJECT, _MEMORY):
+        for who, key in found[place].rows if place in found else ():
+            mine.setdefault(who, set()).add(int(str(key[0])))
+    return mine
 
 
 def _remembered(

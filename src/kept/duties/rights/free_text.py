@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from kept.datamap.map import OnErase
 from kept.decide import due, mentions, reasons
 from kept.decide.obstacles import unsearched as nowhere
 from kept.decide.ties import Key, norm
+from kept.duties.rights.former import without
 from kept.duties.rights.package import Package
 from kept.errors import StoreError
 from kept.model.plan import Plan
@@ -33,9 +34,12 @@ def redacted(
     people: Sequence[Sequence[Identifier]],
     found: Mapping[Place, KeyTable],
     now: dt.datetime,
+    theirs: Collection[tuple[int, str, str]] = (),
 ) -> Plan:
-    """The plan with what becomes of texts of others that name the people."""
-    about = controller.texts.known_by(people, found)
+    """The plan with what becomes of texts of others that name the people; `theirs` are addresses in
+    their rows that are somebody else's.
+    """
+    about = without(controller.texts.known_by(people, found), theirs)
     hers, goes = _hers(plan, found)
     met = controller.texts.mentions(about, hers)
     away = {**met.unreached, **dict(plan.unreached)}

@@ -31,7 +31,16 @@ from kept.duties.rights.covering import (
     take_over,
 )
 from kept.duties.rights.doubt import doubts, refuse_several
-from kept.duties.rights.former import Former, Named, former, read, told_anew, with_former
+from kept.duties.rights.former import (
+    Former,
+    Named,
+    former,
+    read,
+    strangers,
+    told_anew,
+    with_former,
+    without,
+)
 from kept.duties.rights.receipts import BEFORE
 from kept.duties.rights.request import refilled, refuse_mixed
 from kept.ledger.entry import Entry, name
@@ -61,6 +70,8 @@ _NAMES, _VALUES = NEEDLES, "values"
 _SPELT = "spelt"
 #: And what named her before it was corrected.
 _REPLACED = "replaced"
+#: And what of it leads to somebody else.
+_THEIRS = "theirs"
 #: And how rows call her, while there is a system in which nobody could look for who is called so.
 _CALLED = "called"
 #: And by what rows named her that were made anonymous: none of it may be met in them again.
@@ -77,6 +88,7 @@ def draw_up(
     *,
     about: Sequence[Sequence[Identifier]] | None = None,
     replaced: Sequence[Named] = (),
+    strange: frozenset[tuple[int, str, str]] = frozenset(),
     shown: bool = False,
     also: Mapping[Place, KeyTable] | None = None,
 ) -> tuple[Plan, Known, dict[Place, KeyTable]]:
@@ -85,7 +97,8 @@ def draw_up(
     queue, and what other cases have met is left out of the plan: it goes over (`keep`).
     `values` are those that were found
     before; by `about` she is looked for in texts of others, beside what her rows say;
-    `replaced` is what named her before it was corrected, as it was known when the case was begun.
+    `replaced` is what named her before it was corrected, and `strange` what leads to somebody else,
+    as it was known when the case was begun.
     `shown`: only to be shown, so what would be refused is a warning. `also`: rows that she was
     found in and is no more.
     """
@@ -125,7 +138,10 @@ def draw_up(
             rows = found[place].rows if place in found else ()
             found[place] = KeyTable(table.fields, tuple(dict.fromkeys((*rows, *table.rows))))
     laws = due.laws(bundle.retention)
-    known = _known(people, controller, found, called=called, met=met, replaced=once)
+    strange = strange | strangers(controller, people, found)
+    known = _known(
+        people, controller, found, called=called, met=met, replaced=once, theirs=strange
+    )  # fmt: skip
     if (place := (SYSTEM.name, "identity_doubt")) in found:
         over = going_over(controller, case, known.people, met) if values is None else []
         waits = controller.doubts.pairs(case, [one for one, _ in over])
@@ -177,7 +193,7 @@ def draw_up(
         clause=_erasure_clause(controller), sides=theirs,
     )  # fmt: skip
     made = controller.anonymity.settled(_once(controller, made, stayed.tables))
-    made = free_text.redacted(controller, made, about or people, found, now)
+    made = free_text.redacted(controller, made, about or people, found, now, strange)
     return made, known, located.values
 
 
@@ -284,7 +300,8 @@ _NOTHING: Final = Former()
 class Known:
     """Everybody with all identifiers, each once; each spelling that was met, which finds it in
     bytes; what she is called, while a system is away in which others may be called so, too; and
-    the pairs of the doubtful matches that wait; what named her before a correction.
+    the pairs of the doubtful matches that wait; what named her before a correction; and what of all
+    this leads to somebody else (`theirs`).
     """
 
     people: list[list[Identifier]]
@@ -292,6 +309,7 @@ class Known:
     called: Sequence[tuple[int, tuple[str, ...]]] = ()
     met: tuple[Pair, ...] = ()
     replaced: Former = _NOTHING
+    theirs: frozenset[tuple[int, str, str]] = frozenset()
 
 
 def _known(
@@ -302,13 +320,14 @@ def _known(
     called: Sequence[tuple[int, tuple[str, ...]]] = (),
     met: tuple[Pair, ...] = (),
     replaced: Former = _NOTHING,
+    theirs: frozenset[tuple[int, str, str]] = frozenset(),
 ) -> Known:
     said = controller.spelt(found, people)
     given = ((who, i.value) for who, one in enumerate(people) for i in one)
     # A value may stand elsewhere without the blanks that are around it in one row.
     texts = ((who, (text.strip(),)) for who, text in (*given, *((w, t) for w, _, t in said)))
     spelt = tuple(dict.fromkeys((*before, *texts)))
-    return Known(_all(people, recognised(said)), spelt, called, met, replaced)
+    return Known(_all(people, recognised(said)), spelt, called, met, replaced, theirs)
 
 
 def keep(
@@ -337,7 +356,8 @@ def keep(
         and not reasons.theirs(s.reason.words)  # theirs to use, and no way back to her
     ]
     flat = [i for one in known.people for i in one]
-    controller.suppressions.add(flat, now, source=ERASURE, connection=connection)
+    hers = [i for one in without(known.people, known.theirs) for i in one]
+    controller.suppressions.add(hers, now, source=ERASURE, connection=connection)
     outlive(controller, made, now, connection)
     take_over(controller, case, known.people, known.met, connection)
     gone = [i for i in flat if (i.kind, i.normalised) not in came]
@@ -354,6 +374,10 @@ def keep(
                     tuple((w, (i.kind, i.value)) for w, i in known.replaced.asked),
                 ),
                 _CALLED: KeyTable(("name",), tuple(known.called)),
+                _THEIRS: KeyTable(
+                    ("kind", "value"),
+                    tuple((w, (kind, value)) for w, kind, value in sorted(known.theirs)),
+                ),
             }
         ),
         _VALUES: KeySet({_BETWEEN.join(place): table for place, table in values.items()}),
@@ -431,7 +455,8 @@ def numbers(made: Plan) -> list[int]:
 class Sought:
     """What was sealed beside the plan, opened: everybody with the identifiers given and those
     sealed, the values by which her rows led to others, by what rows named her that were made
-    anonymous, how all of it was spelt, and what she is called, field by field.
+    anonymous, how all of it was spelt, and what she is called, field by field; what named her
+    before a correction; and what of all this leads to somebody else.
     """
 
     known: list[list[Identifier]]
@@ -440,6 +465,7 @@ class Sought:
     spelt: tuple[KeyRow, ...]
     called: Sequence[tuple[int, tuple[str, ...]]]
     replaced: tuple[Named, ...]
+    theirs: frozenset[tuple[int, str, str]]
 
 
 def sought(controller: Controller, case: Case, people: Sequence[Sequence[Identifier]]) -> Sought:
@@ -462,6 +488,8 @@ def sought(controller: Controller, case: Case, people: Sequence[Sequence[Identif
         tuple((w, tuple(map(str, name))) for w, name in names.get(_CALLED, nothing).rows),
         tuple((w, Identifier(str(kind), str(value)))
               for w, (kind, value) in names.get(_REPLACED, nothing).rows),
+        frozenset((w, str(kind), str(value))
+                  for w, (kind, value) in names.get(_THEIRS, nothing).rows),
     )  # fmt: skip
 
 
@@ -499,7 +527,9 @@ def look_again(
     datamap = controller.realised({s.system for s in left})
     found = _tables(left)
     own = _tables(s for s in made.steps if s.action is not Action.REDACT)
-    known = {(i.kind, i.normalised) for one in sought(controller, case, people).known for i in one}
+    before = sought(controller, case, people)
+    named = without(before.known, before.theirs)
+    known = {(i.kind, i.normalised) for one in named for i in one}
 
     def says(_: Place, __: ties.Key, kind: str, value: Value) -> bool:
         return (kind, read(kind, value)) in known
@@ -559,8 +589,9 @@ def ask_again(
         people,
         now,
         before.values,
-        about=about,
+        about=without(about, before.theirs),
         replaced=before.replaced,
+        strange=before.theirs,
         also=shared,
     )
     away = {system for system, _ in made.unreached}
@@ -626,7 +657,7 @@ def ask_again(
     hers = _tables(s for s in added if s.action is not Action.REDACT)  # those are rows of others
     found = _known(
         known, controller, hers, before.spelt, called if extended.unreached else (),
-        replaced=fresh.replaced,
+        replaced=fresh.replaced, theirs=fresh.theirs,
     )  # fmt: skip
     left = controller.identifiers(_left(controller, case, again, extended))
     came = {(i.kind, i.normalised) for _, i in left}
@@ -683,7 +714,8 @@ def given_back(
                 macs, sources=(ERASURE,), since=at, connection=connection
             )
         controller.cases.extend_plan(case, made, (), now, connection=connection)
-        left = Known(known, spelt, before.called, replaced=once)
+        left = Known(known, spelt, before.called, replaced=once,
+                     theirs=before.theirs)  # fmt: skip
         entries = keep(
             controller, case, made, left, before.values, actor, now, connection, before.former,
             approved=not controller.cases.waits(case).steps,
@@ -746,7 +778,7 @@ def met_again(
         if place in among:
             met[place] = met.get(place, 0) + len(table.values)
             whose |= {who for who, _ in table.rows}
-    about = searched_by(before.known, made)
+    about = without(searched_by(before.known, made), before.theirs)
     named, away = free_text.left(controller, about, there, now)
     for (place, _), people_ in named.items():
         if place in among:

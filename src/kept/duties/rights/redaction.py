@@ -29,6 +29,7 @@ from kept.duties.rights import rescan
 from kept.duties.rights.about import titled
 from kept.duties.rights.answer import Stays
 from kept.duties.rights.choice import law_in
+from kept.duties.rights.former import strangers, without
 from kept.duties.rights.proving import require_known_asker
 from kept.duties.rights.request import covering as everybody
 from kept.errors import Denied, UsageError
@@ -417,7 +418,9 @@ def _read(controller: Controller, case: Case) -> _Read:
     for place, batch in controller.read(found, Stays.of(stayed.held).rows(), opened, mark=case.id):
         covering.rows(place, batch.columns, batch.rows)
     if case.right == "access":
-        met = controller.texts.mentions(controller.texts.known_by(people, hers), keys)
+        about = controller.texts.known_by(people, hers)
+        about = without(about, strangers(controller, people, hers))
+        met = controller.texts.mentions(about, keys)
         found.unreached.update(met.unreached)
         for one in met.found:
             for text, _ in one.passages:
