@@ -84,8 +84,14 @@ datasets:
 
 
 def memory(process: int, name: str) -> float:
-    """MB of a process: VmRSS as it is, VmHWM the most that it ever was."""
-    for line in Path(f"/proc/{process}/status").read_text().splitlines():
+    """MB of a process: VmRSS as it is, VmHWM the most that it ever was; 0 once it has ended."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    if "\nState:\tZ" in status:
+        return 0
+    for line in status.splitlines():
         if line.startswith(name):
             return int(line.split()[1]) / 1024
     raise SystemExit("this bench reads /proc")
@@ -125,7 +131,9 @@ class Server:
         them = family(self.process.pid)
         before = {one: memory(one, "VmRSS") for one in them}
         for one in them:
-            Path(f"/proc/{one}/clear_refs").write_text("5")  # the most that it was, from here on
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                # the most that it was, from here on
+                Path(f"/proc/{one}/clear_refs").write_text("5")
         start = time.perf_counter()
         with (
             out.open("wb") as file,
