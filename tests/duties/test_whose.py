@@ -434,3 +434,22 @@ def test_RIGHT_3_whose_address_it_is_is_asked_again_where_a_system_was_away(
     told = [words for (words,) in news.execute("SELECT words FROM talk ORDER BY id")]
     assert told == ["Ask [-].", "Ask dan@example.org."]
     news.close()
+
+
+@pytest.mark.parametrize("people", [(ANA, "email=ben@example.org"), ("account=1", "account=2")])
+@pytest.mark.parametrize("more", ["", ", (5, 3, 'us@example.org')"])
+def test_RIGHT_3_who_is_erased_together_is_suppressed_together(
+    world: Path, people: tuple[str, ...], more: str
+) -> None:
+    """Each stands in rows of the other, and both share an address: which a third may use, too."""
+    _files(
+        world,
+        "(1, 1, 'ben@example.org'), (2, 2, 'ben@example.org'), (3, 1, 'us@example.org'),"
+        f" (4, 2, 'us@example.org'){more}",
+    )
+    both = Request(tuple((parse(one),) for one in people), override="for a test")
+    theirs = ["ana@example.org", "ben@example.org"]
+    with Controller.open(deployment.read(world)) as controller:
+        assert rights.erase(controller, both, NOW).complete
+        held = _suppressed(controller, *theirs, "us@example.org")
+    assert held == [*theirs, *([] if more else ["us@example.org"])]

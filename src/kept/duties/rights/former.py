@@ -96,9 +96,9 @@ def strangers(
     """(person, kind, value as it is compared) of what stands in rows that belong to hers, and leads
     to somebody else: who attached something to a message of hers is not her. By it nobody is
     suppressed or looked for in texts, and no way leads from it to what stays of hers. What stands
-    in her own row, was `known` for hers before, or leads to nobody, names her. And what of that may
-    lead to somebody in a system that could not be asked: as `unsure` it is asked of again, though
-    the row may be gone.
+    in her own row, was `known` for hers before, or leads to nobody but these people, names her. And
+    what of that may lead to somebody in a system that could not be asked: as `unsure` it is asked
+    of again, though the row may be gone.
     """
     links = {place: controller.datamap.dataset(*place).links for place in found}
     there = {place: t for place, t in found.items() if place[0] != SYSTEM.name and t.rows}
@@ -129,7 +129,22 @@ def strangers(
     others, away = _others(controller, people, asked, found, _numbers(found))
     called = [(who, one.kind, one.normalised) for who, one in asked]
     theirs = frozenset(one for n, one in enumerate(called) if n in others)
+    theirs -= _among(controller, theirs, found)
     return theirs, frozenset(called) - theirs if away else frozenset()
+
+
+def _among(
+    controller: Controller, theirs: Collection[Called], found: Mapping[Place, KeyTable]
+) -> frozenset[Called]:
+    """Those of `theirs` that lead to several of these people, and to nobody beside them."""
+    times = Counter((kind, value) for _, kind, value in theirs)
+    asked = [(0, Identifier(*one)) for one, people in times.items() if people > 1]
+    if not asked:
+        return frozenset()
+    every = {p: KeyTable(t.fields, tuple((0, key) for key in t.values)) for p, t in found.items()}
+    beside, _ = _others(controller, [[]], asked, every, _numbers(every))
+    left = {(one.kind, one.value) for n, (_, one) in enumerate(asked) if n not in beside}
+    return frozenset(one for one in theirs if one[1:] in left)
 
 
 def without(
