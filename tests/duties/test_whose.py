@@ -305,29 +305,41 @@ def test_RIGHT_15_an_account_used_again_goes_beside_what_an_erasure_kept(world: 
     assert sql(world, "SELECT * FROM invoice WHERE customer = 1") == kept
 
 
-@pytest.mark.parametrize("how", ["identifies", "link", "both"])
-def test_RIGHT_3_whose_address_stands_in_a_row_of_hers_is_not_her(
-    world: Path, tmp_path: Path, how: str
-) -> None:
-    """He attached something to an order of hers: he is neither suppressed nor looked for as her."""
+def _files(world: Path, rows: str, *, says: bool = True, link: bool = False) -> None:
+    """Files on a customer, each with the address of who attached it; and texts are searched."""
     sql(world, "CREATE TABLE file (id INTEGER PRIMARY KEY, customer INTEGER, by TEXT)")
-    sql(world, "INSERT INTO file VALUES (1, 1, 'ana@example.org'), (2, 1, 'ben@example.org'),"
-               " (3, 1, 'ana@old.example'), (4, 2, 'ana@example.net')")  # fmt: skip
+    sql(world, f"INSERT INTO file VALUES {rows}")
     edit(world / "shop.yml", "free_text: true", "free_text: redact")
-    said = ("Walrus: ask ben@example.org, not ana@old.example.", "Zebra: ask ben@example.org.")
-    sql(world, "INSERT INTO note VALUES (40, 'cleo@example.org', ?, '2026-01-01 00:00:00'),"
-               " (41, 'cleo@example.org', ?, '2026-01-01 00:00:00')", *said)  # fmt: skip
-    says = ", identifies: email" if how != "link" else ""
-    link = "      - {fields: [by], to: customer, on: [email], kind: owned-by}\n"
+    by = "      - {fields: [by], to: customer, on: [email], kind: owned-by}\n"
     with (world / "shop.yml").open("a", encoding="utf-8") as file:
         file.write(
             "  file:\n    key: [id]\n    retention: messages\n    activities: [communicate]\n"
             "    fields:\n      id: {type: integer, nullable: false}\n"
             "      customer: {type: integer}\n"
-            f"      by: {{category: contact.email{says}}}\n"
+            f"      by: {{category: contact.email{', identifies: email' if says else ''}}}\n"
             "    links:\n      - {fields: [customer], to: customer, on: [id], kind: owned-by}\n"
-            f"{link if how != 'identifies' else ''}"
+            f"{by if link else ''}"
         )
+
+
+def _suppressed(controller: Controller, *addresses: str) -> list[str]:
+    found = ((one, controller.facts(parse(f"email={one}"), NOW)) for one in addresses)
+    return [one for one, facts in found if "suppressed" in facts.held]
+
+
+@pytest.mark.parametrize("how", ["identifies", "link", "both"])
+def test_RIGHT_3_whose_address_stands_in_a_row_of_hers_is_not_her(
+    world: Path, tmp_path: Path, how: str
+) -> None:
+    """He attached something to an order of hers: he is neither suppressed nor looked for as her."""
+    rows = (
+        "(1, 1, 'ana@example.org'), (2, 1, 'ben@example.org'),"
+        " (3, 1, 'ana@old.example'), (4, 2, 'ana@example.net')"
+    )
+    _files(world, rows, says=how != "link", link=how != "identifies")
+    said = ("Walrus: ask ben@example.org, not ana@old.example.", "Zebra: ask ben@example.org.")
+    sql(world, "INSERT INTO note VALUES (40, 'cleo@example.org', ?, '2026-01-01 00:00:00'),"
+               " (41, 'cleo@example.org', ?, '2026-01-01 00:00:00')", *said)  # fmt: skip
     with Controller.open(deployment.read(world)) as controller:
         asked = Request(((parse(ANA),),), override="for a test")
         told = rights.access(controller, asked, NOW, out=tmp_path / "hers.zip")
@@ -335,13 +347,10 @@ def test_RIGHT_3_whose_address_stands_in_a_row_of_hers_is_not_her(
             given = "".join(package.read(n).decode("utf-8", "replace") for n in package.namelist())
         done = rights.erase(controller, asked, NOW)
         assert done.complete, done
-        held = {
-            who: "suppressed" in controller.facts(parse(f"email={who}"), NOW).held
-            for who in ("ana@example.org", "ana@old.example", "ben@example.org")
-        }
+        held = _suppressed(controller, "ana@example.org", "ana@old.example", "ben@example.org")
         left = [row[0] for row in sql(world, "SELECT id FROM file")]
     # An old address of hers leads to nobody, and is suppressed with her.
-    assert held == {"ana@example.org": True, "ana@old.example": True, "ben@example.org": False}
+    assert held == ["ana@example.org", "ana@old.example"]
     assert left == [4]
     texts = [row[0] for row in sql(world, "SELECT words FROM note WHERE id >= 40 ORDER BY id")]
     assert texts == ["Walrus: ask ben@example.org, not [-].", "Zebra: ask ben@example.org."]
@@ -349,3 +358,98 @@ def test_RIGHT_3_whose_address_stands_in_a_row_of_hers_is_not_her(
     assert told.complete
     assert ("Walrus" in given) == (how != "link")  # what only links is looked for to erase it
     assert "Zebra" not in given
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_RIGHT_3_what_stands_in_her_own_row_is_hers_whatever_else_says_it(
+    world: Path, link: bool
+) -> None:
+    """Asked for by her number: notes under her address are not found by it, and are nobody's."""
+    _files(world, "(1, 1, 'ana@example.org')", link=link)
+    said = "Ask ana@example.org."
+    sql(world, "INSERT INTO note VALUES (40, 'cleo@example.org', ?, '2026-01-01 00:00:00')", said)
+    with Controller.open(deployment.read(world)) as controller:
+        assert rights.erase(controller, _request("account=1"), NOW).complete
+        assert _suppressed(controller, "ana@example.org") == ["ana@example.org"]
+    assert sql(world, "SELECT words FROM note WHERE id = 40") == [("Ask [-].",)]
+
+
+def test_RIGHT_3_nothing_that_stays_of_hers_is_given_to_whose_address_stands_there(
+    world: Path, tmp_path: Path
+) -> None:
+    """Nor is he erased, or held, as her."""
+    _files(world, "(1, 1, 'ben@example.org')")
+    sql(world, "UPDATE invoice SET total = '77.77' WHERE id = 1")
+    with Controller.open(deployment.read(world)) as controller:
+        assert rights.erase(controller, _request(ANA), NOW).complete
+        asked = _request("email=ben@example.org")
+        assert rights.access(controller, asked, NOW, out=tmp_path / "his.zip").complete
+        with zipfile.ZipFile(tmp_path / "his.zip") as package:
+            given = "".join(package.read(n).decode("utf-8", "replace") for n in package.namelist())
+    assert "13.50" in given
+    assert "77.77" not in given
+
+
+@pytest.mark.parametrize("who", [ANA, "account=1"])
+def test_RIGHT_3_whose_address_it_is_is_asked_again_where_a_system_was_away(
+    world: Path, tmp_path: Path, who: str
+) -> None:
+    """He is known only there: he is suppressed no longer, and she as she was."""
+    _files(world, "(1, 1, 'dan@example.org')")
+    sql(world, "DELETE FROM invoice")
+    (world / "news.yml").write_text(
+        "system: news\ntitle: News\ncountry: US\ndatasets:\n"
+        "  member:\n    key: [id]\n    retention: messages\n    activities: [communicate]\n"
+        "    fields:\n      id: {type: integer, nullable: false}\n"
+        "      customer: {type: integer}\n"
+        "      mail: {category: contact.email, identifies: email}\n    links:\n"
+        "      - {fields: [customer], to: customer, on: [id], kind: owned-by, system: shop}\n"
+        "  talk:\n    key: [id]\n    retention: messages\n    activities: [communicate]\n"
+        "    fields:\n      id: {type: integer, nullable: false}\n"
+        "      words: {category: free-text, free_text: redact}\n",
+        "utf-8",
+    )
+    with (world / "kept.toml").open("a", encoding="utf-8") as file:
+        file.write(
+            '\n[systems.news]\nstore = "sqlite"\nmode = "act"\nmap = "news.yml"\n'
+            f'url = "sqlite:///{tmp_path / "news.sqlite"}"\n'
+        )
+    news = sqlite3.connect(tmp_path / "away.sqlite")
+    news.executescript(
+        "CREATE TABLE member (id INTEGER PRIMARY KEY, customer INTEGER, mail TEXT);"
+        "CREATE TABLE talk (id INTEGER PRIMARY KEY, words TEXT);"
+        "INSERT INTO member VALUES (1, NULL, 'dan@example.org'), (2, 1, 'ana@example.org');"
+        "INSERT INTO talk VALUES (1, 'Ask ana@example.org.'), (2, 'Ask dan@example.org.');"
+    )
+    news.close()
+    with Controller.open(deployment.read(world)) as controller:
+        case = rights.erase(controller, _request(who), NOW).case
+    (tmp_path / "away.sqlite").rename(tmp_path / "news.sqlite")
+    with Controller.open(deployment.read(world)) as controller:
+        assert rights.erase(controller, _request(case=case), NOW).complete
+        held = _suppressed(controller, "ana@example.org", "dan@example.org")
+    news = sqlite3.connect(tmp_path / "news.sqlite")
+    assert held == ["ana@example.org"]
+    assert news.execute("SELECT id FROM member").fetchall() == [(1,)]
+    told = [words for (words,) in news.execute("SELECT words FROM talk ORDER BY id")]
+    assert told == ["Ask [-].", "Ask dan@example.org."]
+    news.close()
+
+
+@pytest.mark.parametrize("people", [(ANA, "email=ben@example.org"), ("account=1", "account=2")])
+@pytest.mark.parametrize("more", ["", ", (5, 3, 'us@example.org')"])
+def test_RIGHT_3_who_is_erased_together_is_suppressed_together(
+    world: Path, people: tuple[str, ...], more: str
+) -> None:
+    """Each stands in rows of the other, and both share an address: which a third may use, too."""
+    _files(
+        world,
+        "(1, 1, 'ben@example.org'), (2, 2, 'ben@example.org'), (3, 1, 'us@example.org'),"
+        f" (4, 2, 'us@example.org'){more}",
+    )
+    both = Request(tuple((parse(one),) for one in people), override="for a test")
+    theirs = ["ana@example.org", "ben@example.org"]
+    with Controller.open(deployment.read(world)) as controller:
+        assert rights.erase(controller, both, NOW).complete
+        held = _suppressed(controller, *theirs, "us@example.org")
+    assert held == [*theirs, *([] if more else ["us@example.org"])]

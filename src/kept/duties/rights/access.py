@@ -19,7 +19,7 @@ from kept.duties.rights.clock import came
 from kept.duties.rights.covered import Covered, covered_of
 from kept.duties.rights.covering import Coverage, coverage
 from kept.duties.rights.doubt import refuse_several
-from kept.duties.rights.former import former, strangers, with_former, without
+from kept.duties.rights.former import former, with_former
 from kept.duties.rights.language import language_of
 from kept.duties.rights.package import Data, Package, refuse_target
 from kept.duties.rights.proving import require_known_asker
@@ -172,9 +172,7 @@ def _serve(
             labelled = _labelled(group, dataset.key, stays.reasons(place))
             runs = _covered(covering, place, _without(dataset.secrets, labelled))
             shown[place] = package.data(place[0], place[1], runs, dataset)
-        about = controller.texts.known_by(people, hers)
-        about = without(about, strangers(controller, people, hers))
-        met = controller.texts.mentions(about, keys)
+        met = controller.texts.mentions(free_text.sought_by(controller, people, hers), keys)
         met.found = [one for one in met.found if not refused(apart, one.place)]
         found.unreached.update({**free_text.unsearched(met), **met.unreached})
         found.unreached.update(covering.unreached)

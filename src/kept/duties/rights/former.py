@@ -35,6 +35,8 @@ _OTHERS: Final = (
 )
 #: Whose it is, and by what she is named.
 Named = tuple[int, Identifier]
+#: The same as it is compared: kind and normalised value.
+Called = tuple[int, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,35 +90,65 @@ def former(
 
 def strangers(
     controller: Controller, people: Sequence[Sequence[Identifier]],
-    found: Mapping[Place, KeyTable],
-) -> frozenset[tuple[int, str, str]]:  # fmt: skip
+    found: Mapping[Place, KeyTable], known: Sequence[Sequence[Identifier]] = (),
+    unsure: Collection[Called] = (),
+) -> tuple[frozenset[Called], frozenset[Called]]:  # fmt: skip
     """(person, kind, value as it is compared) of what stands in rows that belong to hers, and leads
     to somebody else: who attached something to a message of hers is not her. By it nobody is
-    suppressed or looked for in texts. What stands in her own row, or leads to nobody, names her.
+    suppressed or looked for in texts, and no way leads from it to what stays of hers. What stands
+    in her own row, was `known` for hers before, or leads to nobody but these people, names her. And
+    what of that may lead to somebody in a system that could not be asked: as `unsure` it is asked
+    of again, though the row may be gone.
     """
     links = {place: controller.datamap.dataset(*place).links for place in found}
+    there = {place: t for place, t in found.items() if place[0] != SYSTEM.name and t.rows}
     below = {
-        place: table for place, table in found.items()
-        if place[0] != SYSTEM.name and table.rows
-        and any(link.kind is not Owner.ACCESSED for link in links[place])
+        place: table for place, table in there.items()
+        if any(link.kind is not Owner.ACCESSED for link in links[place])
     }  # fmt: skip
-    given = {(who, i.kind, i.normalised) for who, one in enumerate(people) for i in one}
-    said = naming.recognised(controller.spelt(below, people)) if below else []
+    given = {
+        (who, i.kind, i.normalised) for those in (people, known)
+        for who, one in enumerate(those) for i in one
+    }  # fmt: skip
+    said = [(who, Identifier(kind, value)) for who, kind, value in sorted(unsure)]
+    said += naming.recognised(controller.spelt(below, people)) if below else []
     asked = [
         (who, one)
         for (who, kind, _), one in {(w, i.kind, i.normalised): i for w, i in said}.items()
         if kind in LINKING and (who, kind, one.normalised) not in given
     ]
-    others: set[int] = set()
     if asked:
-        others, _ = _others(controller, people, asked, found, _numbers(found))
-    return frozenset(
-        (who, one.kind, one.normalised) for n, (who, one) in enumerate(asked) if n in others
-    )
+        own = {place: table for place, table in there.items() if place not in below}
+        hers = {
+            (who, one.kind, one.normalised)
+            for who, one in naming.recognised(controller.spelt(own, people))
+        }
+        asked = [(who, one) for who, one in asked if (who, one.kind, one.normalised) not in hers]
+    if not asked:
+        return frozenset(), frozenset()
+    others, away = _others(controller, people, asked, found, _numbers(found))
+    called = [(who, one.kind, one.normalised) for who, one in asked]
+    theirs = frozenset(one for n, one in enumerate(called) if n in others)
+    theirs -= _among(controller, theirs, found)
+    return theirs, frozenset(called) - theirs if away else frozenset()
+
+
+def _among(
+    controller: Controller, theirs: Collection[Called], found: Mapping[Place, KeyTable]
+) -> frozenset[Called]:
+    """Those of `theirs` that lead to several of these people, and to nobody beside them."""
+    times = Counter((kind, value) for _, kind, value in theirs)
+    asked = [(0, Identifier(*one)) for one, people in times.items() if people > 1]
+    if not asked:
+        return frozenset()
+    every = {p: KeyTable(t.fields, tuple((0, key) for key in t.values)) for p, t in found.items()}
+    beside, _ = _others(controller, [[]], asked, every, _numbers(every))
+    left = {(one.kind, one.value) for n, (_, one) in enumerate(asked) if n not in beside}
+    return frozenset(one for one in theirs if one[1:] in left)
 
 
 def without(
-    known: Sequence[Sequence[Identifier]], those: Collection[tuple[int, str, str]]
+    known: Sequence[Sequence[Identifier]], those: Collection[Called]
 ) -> list[list[Identifier]]:
     """Everybody without what leads to somebody else (`strangers`)."""
     return [

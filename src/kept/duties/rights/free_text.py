@@ -15,7 +15,7 @@ from kept.datamap.map import OnErase
 from kept.decide import due, mentions, reasons
 from kept.decide.obstacles import unsearched as nowhere
 from kept.decide.ties import Key, norm
-from kept.duties.rights.former import without
+from kept.duties.rights.former import Called, strangers, without
 from kept.duties.rights.package import Package
 from kept.errors import StoreError
 from kept.model.plan import Plan
@@ -28,13 +28,27 @@ SAMPLE: Final = 25
 _HELD: Final = "a hold keeps these records"
 
 
+def sought_by(
+    controller: Controller,
+    people: Sequence[Sequence[Identifier]],
+    found: Mapping[Place, KeyTable],
+) -> list[list[Identifier]]:
+    """By what texts of others are searched for people whose rows are `found`."""
+    known = controller.texts.known_by(people, found)
+    # Where no text is searched nothing else is asked for it.
+    if not searched(controller.datamap):
+        return known
+    theirs, _ = strangers(controller, people, found)
+    return without(known, theirs)
+
+
 def redacted(
     controller: Controller,
     plan: Plan,
     people: Sequence[Sequence[Identifier]],
     found: Mapping[Place, KeyTable],
     now: dt.datetime,
-    theirs: Collection[tuple[int, str, str]] = (),
+    theirs: Collection[Called] = (),
 ) -> Plan:
     """The plan with what becomes of texts of others that name the people; `theirs` are addresses in
     their rows that are somebody else's.

@@ -32,6 +32,7 @@ from kept.duties.rights.covering import (
 )
 from kept.duties.rights.doubt import doubts, refuse_several
 from kept.duties.rights.former import (
+    Called,
     Former,
     Named,
     former,
@@ -70,8 +71,10 @@ _NAMES, _VALUES = NEEDLES, "values"
 _SPELT = "spelt"
 #: And what named her before it was corrected.
 _REPLACED = "replaced"
-#: And what of it leads to somebody else.
+#: And what her rows say that leads to somebody else.
 _THEIRS = "theirs"
+#: And what may, in a system that is away.
+_UNSURE = "unsure"
 #: And how rows call her, while there is a system in which nobody could look for who is called so.
 _CALLED = "called"
 #: And by what rows named her that were made anonymous: none of it may be met in them again.
@@ -88,7 +91,9 @@ def draw_up(
     *,
     about: Sequence[Sequence[Identifier]] | None = None,
     replaced: Sequence[Named] = (),
-    strange: frozenset[tuple[int, str, str]] = frozenset(),
+    strange: frozenset[Called] = frozenset(),
+    certain: Sequence[Sequence[Identifier]] = (),
+    unsure: frozenset[Called] = frozenset(),
     shown: bool = False,
     also: Mapping[Place, KeyTable] | None = None,
 ) -> tuple[Plan, Known, dict[Place, KeyTable]]:
@@ -97,8 +102,8 @@ def draw_up(
     queue, and what other cases have met is left out of the plan: it goes over (`keep`).
     `values` are those that were found
     before; by `about` she is looked for in texts of others, beside what her rows say;
-    `replaced` is what named her before it was corrected, and `strange` what leads to somebody else,
-    as it was known when the case was begun.
+    `replaced` is what named her before it was corrected, `strange` what leads to somebody else,
+    `unsure` what may, and `certain` what is hers, as it was known when the case was begun.
     `shown`: only to be shown, so what would be refused is a warning. `also`: rows that she was
     found in and is no more.
     """
@@ -138,9 +143,11 @@ def draw_up(
             rows = found[place].rows if place in found else ()
             found[place] = KeyTable(table.fields, tuple(dict.fromkeys((*rows, *table.rows))))
     laws = due.laws(bundle.retention)
-    strange = strange | strangers(controller, people, found)
+    late, unsure = strangers(controller, people, found, certain, unsure)
+    strange = strange | late
     known = _known(
-        people, controller, found, called=called, met=met, replaced=once, theirs=strange
+        people, controller, found, called=called, met=met, replaced=once, theirs=strange,
+        unsure=unsure,
     )  # fmt: skip
     if (place := (SYSTEM.name, "identity_doubt")) in found:
         over = going_over(controller, case, known.people, met) if values is None else []
@@ -300,8 +307,9 @@ _NOTHING: Final = Former()
 class Known:
     """Everybody with all identifiers, each once; each spelling that was met, which finds it in
     bytes; what she is called, while a system is away in which others may be called so, too; and
-    the pairs of the doubtful matches that wait; what named her before a correction; and what of all
-    this leads to somebody else (`theirs`).
+    the pairs of the doubtful matches that wait; what named her before a correction; and what her
+    rows say that leads to somebody else, and is none of her identifiers (`theirs`), or is one as
+    long as nobody is met whom it leads to in a system that is away (`unsure`).
     """
 
     people: list[list[Identifier]]
@@ -309,7 +317,8 @@ class Known:
     called: Sequence[tuple[int, tuple[str, ...]]] = ()
     met: tuple[Pair, ...] = ()
     replaced: Former = _NOTHING
-    theirs: frozenset[tuple[int, str, str]] = frozenset()
+    theirs: frozenset[Called] = frozenset()
+    unsure: frozenset[Called] = frozenset()
 
 
 def _known(
@@ -320,14 +329,16 @@ def _known(
     called: Sequence[tuple[int, tuple[str, ...]]] = (),
     met: tuple[Pair, ...] = (),
     replaced: Former = _NOTHING,
-    theirs: frozenset[tuple[int, str, str]] = frozenset(),
+    theirs: frozenset[Called] = frozenset(),
+    unsure: frozenset[Called] = frozenset(),
 ) -> Known:
     said = controller.spelt(found, people)
     given = ((who, i.value) for who, one in enumerate(people) for i in one)
     # A value may stand elsewhere without the blanks that are around it in one row.
     texts = ((who, (text.strip(),)) for who, text in (*given, *((w, t) for w, _, t in said)))
     spelt = tuple(dict.fromkeys((*before, *texts)))
-    return Known(_all(people, recognised(said)), spelt, called, met, replaced, theirs)
+    known = without(_all(people, recognised(said)), theirs)
+    return Known(known, spelt, called, met, replaced, theirs, unsure)
 
 
 def keep(
@@ -356,8 +367,7 @@ def keep(
         and not reasons.theirs(s.reason.words)  # theirs to use, and no way back to her
     ]
     flat = [i for one in known.people for i in one]
-    hers = [i for one in without(known.people, known.theirs) for i in one]
-    controller.suppressions.add(hers, now, source=ERASURE, connection=connection)
+    controller.suppressions.add(flat, now, source=ERASURE, connection=connection)
     outlive(controller, made, now, connection)
     take_over(controller, case, known.people, known.met, connection)
     gone = [i for i in flat if (i.kind, i.normalised) not in came]
@@ -374,10 +384,8 @@ def keep(
                     tuple((w, (i.kind, i.value)) for w, i in known.replaced.asked),
                 ),
                 _CALLED: KeyTable(("name",), tuple(known.called)),
-                _THEIRS: KeyTable(
-                    ("kind", "value"),
-                    tuple((w, (kind, value)) for w, kind, value in sorted(known.theirs)),
-                ),
+                _THEIRS: _sealed(known.theirs),
+                _UNSURE: _sealed(known.unsure),
             }
         ),
         _VALUES: KeySet({_BETWEEN.join(place): table for place, table in values.items()}),
@@ -392,6 +400,16 @@ def keep(
         *(entries if approved else entries[:1]),
         Entry("suppression.added", now, {"case": case.id, "reason": "erasure"}),
     ]
+
+
+def _sealed(those: Collection[Called]) -> KeyTable:
+    return KeyTable(
+        ("kind", "value"), tuple((w, (kind, value)) for w, kind, value in sorted(those))
+    )
+
+
+def _opened(table: KeyTable) -> frozenset[Called]:
+    return frozenset((w, str(kind), str(value)) for w, (kind, value) in table.rows)
 
 
 def _planned(
@@ -456,7 +474,7 @@ class Sought:
     """What was sealed beside the plan, opened: everybody with the identifiers given and those
     sealed, the values by which her rows led to others, by what rows named her that were made
     anonymous, how all of it was spelt, and what she is called, field by field; what named her
-    before a correction; and what of all this leads to somebody else.
+    before a correction; and what her rows said that leads to somebody else, or may.
     """
 
     known: list[list[Identifier]]
@@ -465,7 +483,8 @@ class Sought:
     spelt: tuple[KeyRow, ...]
     called: Sequence[tuple[int, tuple[str, ...]]]
     replaced: tuple[Named, ...]
-    theirs: frozenset[tuple[int, str, str]]
+    theirs: frozenset[Called]
+    unsure: frozenset[Called]
 
 
 def sought(controller: Controller, case: Case, people: Sequence[Sequence[Identifier]]) -> Sought:
@@ -488,8 +507,8 @@ def sought(controller: Controller, case: Case, people: Sequence[Sequence[Identif
         tuple((w, tuple(map(str, name))) for w, name in names.get(_CALLED, nothing).rows),
         tuple((w, Identifier(str(kind), str(value)))
               for w, (kind, value) in names.get(_REPLACED, nothing).rows),
-        frozenset((w, str(kind), str(value))
-                  for w, (kind, value) in names.get(_THEIRS, nothing).rows),
+        _opened(names.get(_THEIRS, nothing)),
+        _opened(names.get(_UNSURE, nothing)),
     )  # fmt: skip
 
 
@@ -527,8 +546,7 @@ def look_again(
     datamap = controller.realised({s.system for s in left})
     found = _tables(left)
     own = _tables(s for s in made.steps if s.action is not Action.REDACT)
-    before = sought(controller, case, people)
-    named = without(before.known, before.theirs)
+    named = sought(controller, case, people).known
     known = {(i.kind, i.normalised) for one in named for i in one}
 
     def says(_: Place, __: ties.Key, kind: str, value: Value) -> bool:
@@ -592,6 +610,8 @@ def ask_again(
         about=without(about, before.theirs),
         replaced=before.replaced,
         strange=before.theirs,
+        certain=without(known, before.unsure),
+        unsure=before.unsure,
         also=shared,
     )
     away = {system for system, _ in made.unreached}
@@ -657,7 +677,7 @@ def ask_again(
     hers = _tables(s for s in added if s.action is not Action.REDACT)  # those are rows of others
     found = _known(
         known, controller, hers, before.spelt, called if extended.unreached else (),
-        replaced=fresh.replaced, theirs=fresh.theirs,
+        replaced=fresh.replaced, theirs=fresh.theirs, unsure=fresh.unsure,
     )  # fmt: skip
     left = controller.identifiers(_left(controller, case, again, extended))
     came = {(i.kind, i.normalised) for _, i in left}
@@ -665,6 +685,8 @@ def ask_again(
         case, carry.destroyed(extended.steps), controller.desk
     )
     with controller.database.connection() as connection:
+        late_theirs = fresh.theirs & before.unsure
+        _give_back(controller, case, (Identifier(k, v) for _, k, v in late_theirs), connection)
         with connection.pipeline():
             controller.cases.extend_plan(case, extended, added, now, connection=connection)
             entries = keep(
@@ -706,22 +728,29 @@ def given_back(
         steps=tuple(mentions.without(s, named) for s in made.steps),
         warnings=told_anew(made.warnings, once),
     )
-    since = [e.at for _, e in controller.ledger.entries(kind="suppression.added", case=case.id)]
-    macs = [suppression_mac(controller.vault, i) for _, i in theirs]
     with controller.database.connection() as connection:
-        for at in since:
-            controller.suppressions.lift_hashed(
-                macs, sources=(ERASURE,), since=at, connection=connection
-            )
+        _give_back(controller, case, (i for _, i in theirs), connection)
         controller.cases.extend_plan(case, made, (), now, connection=connection)
         left = Known(known, spelt, before.called, replaced=once,
-                     theirs=before.theirs)  # fmt: skip
+                     theirs=before.theirs, unsure=before.unsure)  # fmt: skip
         entries = keep(
             controller, case, made, left, before.values, actor, now, connection, before.former,
             approved=not controller.cases.waits(case).steps,
         )  # fmt: skip
         controller.ledger.append_in(connection, entries)
     return made
+
+
+def _give_back(
+    controller: Controller, case: Case, theirs: Iterable[Identifier], connection: Any
+) -> None:
+    """Take back what suppressed somebody else for this erasure."""
+    macs = [suppression_mac(controller.vault, i) for i in theirs]
+    entries = controller.ledger.entries(kind="suppression.added", case=case.id) if macs else ()
+    for at in [e.at for _, e in entries]:
+        controller.suppressions.lift_hashed(
+            macs, sources=(ERASURE,), since=at, connection=connection
+        )
 
 
 def _left(controller: Controller, case: Case, again: Plan, made: Plan) -> dict[Place, KeyTable]:
@@ -799,5 +828,6 @@ def searched_by(known: Sequence[Sequence[Identifier]], made: Plan) -> list[list[
 def still_known(controller: Controller, before: Sought, made: Plan) -> anonymity.Tested:
     """A result as it is after the test whether rows that were made anonymous lead to anybody."""
     names = [one for person in before.known for one in person]
+    names += [Identifier(kind, value) for _, kind, value in before.theirs]
     values = [str(key[0]) for _, key in before.former]
     return anonymity.proven(controller, made, names, values)

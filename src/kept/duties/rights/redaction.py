@@ -25,11 +25,10 @@ from typing import Final
 from kept.controller import Controller, Place
 from kept.controller.others import Covering
 from kept.database import Connection
-from kept.duties.rights import rescan
+from kept.duties.rights import free_text, rescan
 from kept.duties.rights.about import titled
 from kept.duties.rights.answer import Stays
 from kept.duties.rights.choice import law_in
-from kept.duties.rights.former import strangers, without
 from kept.duties.rights.proving import require_known_asker
 from kept.duties.rights.request import covering as everybody
 from kept.errors import Denied, UsageError
@@ -418,9 +417,7 @@ def _read(controller: Controller, case: Case) -> _Read:
     for place, batch in controller.read(found, Stays.of(stayed.held).rows(), opened, mark=case.id):
         covering.rows(place, batch.columns, batch.rows)
     if case.right == "access":
-        about = controller.texts.known_by(people, hers)
-        about = without(about, strangers(controller, people, hers))
-        met = controller.texts.mentions(about, keys)
+        met = controller.texts.mentions(free_text.sought_by(controller, people, hers), keys)
         found.unreached.update(met.unreached)
         for one in met.found:
             for text, _ in one.passages:
