@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import permutations
-from typing import Final
+from typing import Final, TypeAlias
 
 from kept.datamap.map import DataMap, Field, Link, Owner
 from kept.datamap.reach import WEAK, Place
@@ -32,6 +32,15 @@ def identifiers(
     by what they are known.
     """
     return recognised(spelt(datamap, stores, found, given=given))
+
+
+#: Whose it is, and by what she is named as that is compared: kind and normalised value.
+Compared: TypeAlias = tuple[int, str, str]
+
+
+def compared(people: Sequence[Sequence[Identifier]]) -> set[Compared]:
+    """All by which people are known."""
+    return {(who, i.kind, i.normalised) for who, one in enumerate(people) for i in one}
 
 
 def recognised(said: Iterable[tuple[int, str, str]]) -> list[tuple[int, Identifier]]:
@@ -79,8 +88,7 @@ def spelt(
                 for who, name, value in _said(stores, place, rows, these):
                     if value is not None:
                         those.append((who, str(kinds[name]), str(value)))
-    known = {(who, one.kind, one.normalised) for who, one in recognised(said)}
-    known |= {(who, i.kind, i.normalised) for who, one in enumerate(given) for i in one}
+    known = {(who, one.kind, one.normalised) for who, one in recognised(said)} | compared(given)
     for who, kind, text in others:
         one = identifier(kind, text)
         if one is not None and (who, kind, one.normalised) in known:
@@ -127,7 +135,7 @@ def _guests(
     linked = tuple(name for link in links for name in link.fields)
     kinds = {f.name: f.identifies for f in datamap.dataset(*place).fields.values()
              if f.side in linked and f.identifies and f.identifies not in WEAK}  # fmt: skip
-    known = {(who, i.kind, i.normalised) for who, one in enumerate(given) for i in one}
+    known = compared(given)
     if not linked or not kinds or not known:
         return
     at, to = len(table.fields), len(table.fields) + len(linked)

@@ -18,12 +18,12 @@ from typing import Any
 
 from kept.controller import Controller, Place
 from kept.controller.execute import Outcome
+from kept.controller.naming import identifier
 from kept.controller.retained import Retained
 from kept.controller.sides import Says
 from kept.datamap.map import OnErase
 from kept.decide import due, reasons, ties
 from kept.decide.plan import plan as make_plan
-from kept.duties.rights.former import read
 from kept.duties.rights.planning import of_others
 from kept.duties.rights.request import step_document
 from kept.ledger.entry import Entry, name
@@ -34,7 +34,6 @@ from kept.records.hold import Hold
 from kept.records.ids import new_id
 from kept.records.locator import Ended
 from kept.stores.tasks import left_mark
-from kept.terms.identifiers import Identifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,9 +252,8 @@ def _saying(controller: Controller, entries: Sequence[Ended]) -> Says:
     names = controller.locator.names([e.entry for e in entries if e.ended])
 
     def says(place: Place, key: ties.Key, kind: str, value: Value) -> bool:
-        if read(kind, value) is None:
-            return False
-        return bool(on.get((place, key), set()) & names(Identifier(kind, str(value))))
+        one = identifier(kind, value)
+        return one is not None and bool(on.get((place, key), set()) & names(one))
 
     return says
 

@@ -9,14 +9,15 @@ from typing import Any, Final
 
 from kept.controller import Controller, Place
 from kept.controller.mentions import Mentions, searched, unread_texts
+from kept.controller.naming import Compared
 from kept.controller.others import Covering
 from kept.controls.registry import Finding, Looked, control, unasked
 from kept.datamap.map import OnErase
 from kept.decide import due, mentions, reasons
 from kept.decide.obstacles import unsearched as nowhere
 from kept.decide.ties import Key, norm
-from kept.duties.rights.former import Called, strangers, without
 from kept.duties.rights.package import Package
+from kept.duties.rights.whose import strangers, without
 from kept.errors import StoreError
 from kept.model.plan import Plan
 from kept.model.select import KeyTable
@@ -48,12 +49,12 @@ def redacted(
     people: Sequence[Sequence[Identifier]],
     found: Mapping[Place, KeyTable],
     now: dt.datetime,
-    theirs: Collection[Called] = (),
+    strange: Collection[Compared] = (),
 ) -> Plan:
-    """The plan with what becomes of texts of others that name the people; `theirs` are addresses in
-    their rows that are somebody else's.
+    """The plan with what becomes of texts of others that name the people; `strange` are addresses
+    in their rows that are somebody else's.
     """
-    about = without(controller.texts.known_by(people, found), theirs)
+    about = without(controller.texts.known_by(people, found), strange)
     hers, goes = _hers(plan, found)
     met = controller.texts.mentions(about, hers)
     away = {**met.unreached, **dict(plan.unreached)}

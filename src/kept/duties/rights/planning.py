@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from kept.controller import REGISTRY, SUBJECT, Controller, Place
-from kept.controller.naming import recognised
+from kept.controller.naming import Compared, compared, identifier, recognised
 from kept.controller.staff import takes_two
 from kept.datamap.map import DataMap, Owner
 from kept.datamap.reach import shape
@@ -31,19 +31,10 @@ from kept.duties.rights.covering import (
     take_over,
 )
 from kept.duties.rights.doubt import doubts, refuse_several
-from kept.duties.rights.former import (
-    Called,
-    Former,
-    Named,
-    former,
-    read,
-    strangers,
-    told_anew,
-    with_former,
-    without,
-)
+from kept.duties.rights.former import Former, former, told_anew, with_former
 from kept.duties.rights.receipts import BEFORE
 from kept.duties.rights.request import refilled, refuse_mixed
+from kept.duties.rights.whose import Named, strangers, without
 from kept.ledger.entry import Entry, name
 from kept.model.codec import encode_plan
 from kept.model.plan import Action, Plan, Reason, Step
@@ -91,9 +82,9 @@ def draw_up(
     *,
     about: Sequence[Sequence[Identifier]] | None = None,
     replaced: Sequence[Named] = (),
-    strange: frozenset[Called] = frozenset(),
+    strange: frozenset[Compared] = frozenset(),
     certain: Sequence[Sequence[Identifier]] = (),
-    unsure: frozenset[Called] = frozenset(),
+    unsure: frozenset[Compared] = frozenset(),
     shown: bool = False,
     also: Mapping[Place, KeyTable] | None = None,
 ) -> tuple[Plan, Known, dict[Place, KeyTable]]:
@@ -295,8 +286,8 @@ def _all(
     people: Sequence[Sequence[Identifier]], more: Iterable[tuple[int, Identifier]]
 ) -> list[list[Identifier]]:
     known = [{(i.kind, i.normalised): i for i in one} for one in people]
-    for who, identifier in more:
-        known[who].setdefault((identifier.kind, identifier.normalised), identifier)
+    for who, i in more:
+        known[who].setdefault((i.kind, i.normalised), i)
     return [list(one.values()) for one in known]
 
 
@@ -317,8 +308,8 @@ class Known:
     called: Sequence[tuple[int, tuple[str, ...]]] = ()
     met: tuple[Pair, ...] = ()
     replaced: Former = _NOTHING
-    theirs: frozenset[Called] = frozenset()
-    unsure: frozenset[Called] = frozenset()
+    theirs: frozenset[Compared] = frozenset()
+    unsure: frozenset[Compared] = frozenset()
 
 
 def _known(
@@ -329,8 +320,8 @@ def _known(
     called: Sequence[tuple[int, tuple[str, ...]]] = (),
     met: tuple[Pair, ...] = (),
     replaced: Former = _NOTHING,
-    theirs: frozenset[Called] = frozenset(),
-    unsure: frozenset[Called] = frozenset(),
+    theirs: frozenset[Compared] = frozenset(),
+    unsure: frozenset[Compared] = frozenset(),
 ) -> Known:
     said = controller.spelt(found, people)
     given = ((who, i.value) for who, one in enumerate(people) for i in one)
@@ -402,13 +393,13 @@ def keep(
     ]
 
 
-def _sealed(those: Collection[Called]) -> KeyTable:
+def _sealed(those: Collection[Compared]) -> KeyTable:
     return KeyTable(
         ("kind", "value"), tuple((w, (kind, value)) for w, kind, value in sorted(those))
     )
 
 
-def _opened(table: KeyTable) -> frozenset[Called]:
+def _opened(table: KeyTable) -> frozenset[Compared]:
     return frozenset((w, str(kind), str(value)) for w, (kind, value) in table.rows)
 
 
@@ -483,8 +474,8 @@ class Sought:
     spelt: tuple[KeyRow, ...]
     called: Sequence[tuple[int, tuple[str, ...]]]
     replaced: tuple[Named, ...]
-    theirs: frozenset[Called]
-    unsure: frozenset[Called]
+    theirs: frozenset[Compared]
+    unsure: frozenset[Compared]
 
 
 def sought(controller: Controller, case: Case, people: Sequence[Sequence[Identifier]]) -> Sought:
@@ -550,7 +541,8 @@ def look_again(
     known = {(i.kind, i.normalised) for one in named for i in one}
 
     def says(_: Place, __: ties.Key, kind: str, value: Value) -> bool:
-        return (kind, read(kind, value)) in known
+        one = identifier(kind, value)
+        return one is not None and (one.kind, one.normalised) in known
 
     theirs = controller.sides(datamap, found, own, says=says)
     first = 1 + max(s.number for s in made.steps)
@@ -620,7 +612,7 @@ def ask_again(
         return made
     hanging = shape(controller.datamap).hanging(back) | among
     # Of what nobody could say before whether others use it: texts everywhere name her by it.
-    said = {(who, i.kind, i.normalised) for who, one in enumerate(known) for i in one}
+    said = compared(known)
     late = [(w, i) for w, i in fresh.replaced.hers if (w, i.kind, i.normalised) not in said]
     known = [list(one) for one in with_former(known, late)]
     # What cannot be planned there now is as far away as what cannot be asked.
@@ -717,10 +709,7 @@ def given_back(
         return made
     pairs = {(who, i.kind, i.normalised) for who, i in theirs}
     values = {(who, text) for who, i in theirs for text in (i.value, i.normalised)}
-    known = [
-        [i for i in one if (who, i.kind, i.normalised) not in pairs]
-        for who, one in enumerate(before.known)
-    ]
+    known = without(before.known, pairs)
     spelt = tuple(row for row in before.spelt if (row[0], str(row[1][0])) not in values)
     named = {(i.kind, i.value) for _, i in theirs}
     made = replace(

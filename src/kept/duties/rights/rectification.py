@@ -12,13 +12,13 @@ once more.
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from kept.controller import Controller, Located, Place
+from kept.controller.naming import identifier
 from kept.database import Connection
 from kept.datamap.map import DataMap, Dataset, Field
 from kept.decide import correct, due, ties
@@ -26,7 +26,6 @@ from kept.duties.rights import carry, derived, recipients
 from kept.duties.rights.covering import coverage
 from kept.duties.rights.derived import Anew
 from kept.duties.rights.doubt import refuse_several
-from kept.duties.rights.former import WISH, wished
 from kept.duties.rights.identity import of_case
 from kept.duties.rights.planning import known_by, subjects_of
 from kept.duties.rights.proving import require_both, require_known_asker
@@ -39,6 +38,7 @@ from kept.duties.rights.request import (
     step_document,
     way_on,
 )
+from kept.duties.rights.wish import WISH, wished
 from kept.errors import IdentifierError, UsageError
 from kept.model.plan import Action, Obstacle, Plan, StepResult
 from kept.model.select import KeyRow, KeySet, KeyTable, by_key
@@ -729,12 +729,7 @@ def _remember(
 
 def _naming(kind: str | None, wrong: Value) -> Identifier | None:
     """What was wrong, where somebody can be named by it."""
-    if kind not in LINKING or wrong is None:
-        return None
-    with contextlib.suppress(IdentifierError):  # a slip of the pen may be no address at all
-        one = Identifier(str(kind), str(wrong))
-        return one if one.normalised else None
-    return None
+    return identifier(str(kind), wrong) if kind in LINKING else None
 
 
 def _unsealed(controller: Controller, case: Case) -> _Wanted:

@@ -13,9 +13,10 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 from kept.controller import Controller, Place
+from kept.controller.naming import identifier
 from kept.database import Connection
 from kept.duties.rights import carry
-from kept.duties.rights.former import read, wished
+from kept.duties.rights.wish import wished
 from kept.errors import IdentifierError
 from kept.ledger.entry import Entry, name
 from kept.model.plan import Action, Plan
@@ -117,7 +118,10 @@ def _by_what_was(controller: Controller, case: Case, hers: set[tuple[str, str]])
         return False
     place, field, wrong, _ = wish
     kind = controller.datamap.dataset(*place).fields[field].identifies
-    return kind not in LINKING or (kind, read(str(kind), wrong)) in hers
+    if kind not in LINKING:
+        return True
+    was = identifier(str(kind), wrong)
+    return was is not None and (was.kind, was.normalised) in hers
 
 
 def _staying(made: Plan) -> set[Place]:
