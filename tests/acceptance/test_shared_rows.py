@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -231,6 +231,22 @@ def _erase(club: Club, email: str) -> rights.EraseAnswer:
         return rights.erase(controller, _request(email), NOW)
 
 
+@contextmanager
+def _killed(monkeypatch: pytest.MonkeyPatch, *, written: bool = False) -> Iterator[None]:
+    """What is begun in here stops before it writes, or after (`written`)."""
+    execute = Controller.execute
+
+    def killed(self: Controller, *arguments: Any, **named: Any) -> Any:
+        if written:
+            execute(self, *arguments, **named)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Controller, "execute", killed)
+        with pytest.raises(KeyboardInterrupt):
+            yield
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_each_row_of_several_people_becomes_what_the_map_says(
     make: Callable[[str], Club], engine: str
@@ -294,11 +310,6 @@ def test_what_hangs_on_a_row_that_stays_and_is_hers_by_itself_goes_later_as_well
     edit(club.directory / "club.yml", "to: message, on: [id], kind: owned-by}\n",
          "to: message, on: [id], kind: owned-by}\n"
          "      - {fields: [by_id], to: member, on: [id], kind: owned-by}\n")  # fmt: skip
-    execute = Controller.execute
-
-    def killed(self: Controller, *arguments: Any, **named: Any) -> Any:
-        raise KeyboardInterrupt
-
     with Controller.open(deployment.read(club.directory)) as controller:
         if late == "held":
             officer = controller.actors.of("ana", OPERATOR, NOW)
@@ -311,10 +322,8 @@ def test_what_hangs_on_a_row_that_stays_and_is_hers_by_itself_goes_later_as_well
             holds.release(controller, hold.id, "settled", officer, NOW)
             assert rights.expire(controller, NOW).complete
         else:
-            monkeypatch.setattr(Controller, "execute", killed)
-            with pytest.raises(KeyboardInterrupt):
+            with _killed(monkeypatch):
                 rights.erase(controller, _request("ana@example.org"), NOW)
-            monkeypatch.setattr(Controller, "execute", execute)
             club.by_hand("UPDATE message SET to_id = 2 WHERE id = 5")
             request = rights.Request((), case=controller.cases.all()[0].id)
             assert rights.erase(controller, request, NOW).complete
@@ -472,15 +481,8 @@ def test_who_came_before_it_went_on_keeps_no_address_of_hers(
     monkeypatch.setitem(ROWS, "message", [(1, None, None, "a draft", "ana@example.org")])
     club = make("sqlite")
     _with_an_address(club)
-    execute = Controller.execute
-
-    def killed(self: Controller, *arguments: Any, **named: Any) -> Any:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Controller, "execute", killed)
-    with pytest.raises(KeyboardInterrupt):
+    with _killed(monkeypatch):
         _erase(club, "ana@example.org")
-    monkeypatch.setattr(Controller, "execute", execute)
     club.by_hand("UPDATE message SET from_id = 2")
     with Controller.open(deployment.read(club.directory)) as controller:
         case = controller.cases.all()[0].id
@@ -685,16 +687,8 @@ def test_what_was_begun_goes_on_and_takes_what_became_nobodys_meanwhile(
     make: Callable[[str], Club], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     club = make("postgresql")
-    execute = Controller.execute
-
-    def killed(self: Controller, *arguments: Any, **named: Any) -> Any:
-        execute(self, *arguments, **named)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Controller, "execute", killed)
-    with pytest.raises(KeyboardInterrupt):
+    with _killed(monkeypatch, written=True):
         _erase(club, "ana@example.org")
-    monkeypatch.setattr(Controller, "execute", execute)
     assert club.rows("message")[0] == (1, None, 2, "gone")
     # The company takes him away by itself, so that nobody is left of what she left to him.
     club.by_hand("UPDATE message SET to_id = NULL WHERE id = 1")
@@ -884,15 +878,8 @@ def test_a_hold_on_another_that_came_since_stops_what_is_left(
     if not stated:
         edit(club.directory / "club.yml", "shared: one-side", "erase: overwrite")
         edit(club.directory / "club.yml", ", side: from_id", "")
-    execute = Controller.execute
-
-    def killed(self: Controller, *arguments: Any, **named: Any) -> Any:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Controller, "execute", killed)
-    with pytest.raises(KeyboardInterrupt):
+    with _killed(monkeypatch):
         _erase(club, "ana@example.org")
-    monkeypatch.setattr(Controller, "execute", execute)
     later = NOW + dt.timedelta(hours=1)
     with Controller.open(deployment.read(club.directory)) as controller:
         officer = controller.actors.of("ana", OPERATOR, later)
@@ -912,15 +899,8 @@ def test_who_came_before_it_went_on_keeps_what_is_theirs(
     make: Callable[[str], Club], monkeypatch: pytest.MonkeyPatch, engine: str
 ) -> None:
     club = make(engine)
-    execute = Controller.execute
-
-    def killed(self: Controller, *arguments: Any, **named: Any) -> Any:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Controller, "execute", killed)
-    with pytest.raises(KeyboardInterrupt):
+    with _killed(monkeypatch):
         _erase(club, "ana@example.org")
-    monkeypatch.setattr(Controller, "execute", execute)
     club.by_hand("INSERT INTO resident VALUES (9, 2, 3)")
     club.by_hand("UPDATE message SET to_id = 3 WHERE id = 5")
     club.by_hand("INSERT INTO attachment VALUES (5, 5, 'with it')")
