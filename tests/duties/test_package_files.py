@@ -122,7 +122,7 @@ def test_what_gets_no_name_is_told_by_its_case_which_can_go_on(
 
 
 KILLED = """
-import os, signal, sys
+import os, signal, sys, time
 # Whoever runs the tests may ignore them (nohup, a job in the background).
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -134,7 +134,8 @@ def place(package):
         real(package)
     if when == "slow":
         print("here", flush=True)
-        signal.pause()
+        while True:  # a pause would sleep on, where the signal came just before it
+            time.sleep(0.01)
     os.kill(os.getpid(), signal.SIGKILL)
 Package.place = place
 main(sys.argv[1:])
@@ -175,7 +176,10 @@ def test_ended_by_a_signal_it_leaves_no_file(
         assert process.stdout is not None
         assert process.stdout.readline() == "here\n"
         process.send_signal(number)
-        process.wait(30)
+        try:
+            process.wait(30)
+        finally:
+            process.kill()
     assert [p.name for p in tmp_path.glob("*.zip")] == []
     assert [p.name for p in tmp_path.glob(".kept-*")] == []
 
